@@ -4,12 +4,10 @@
 
 #include "page_table/format.h"
 #include "page_table/table_memory.h"
+#include "swiommu/page_table/page_table.h"
 #include "swiommu/page_table/walk.h"
 
 namespace swiommu {
-
-// May a walk write accessed and dirty flags?
-enum class Update : bool { no, yes };
 
 // For walks that nobody looks at.
 struct NoObserver {

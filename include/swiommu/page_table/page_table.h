@@ -1,0 +1,103 @@
+// A page table of any format, our own or somebody else's, behind one interface.
+//
+// Inputs and outputs are plain numbers here: whether they are iovas, guest or host addresses is decided by the domain that
+// uses the table. Calls on disjoint ranges may run at the same time, and walks at any time; nobody may change overlapping
+// ranges at the same time. Freed tables and the range to invalidate collect in the caller's Gather.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "swiommu/base/function_ref.h"
+#include "swiommu/base/range.h"
+#include "swiommu/base/result.h"
+#include "swiommu/memory/memory_view.h"
+#include "swiommu/memory/table_allocator.h"
+#include "swiommu/page_table/change.h"
+#include "swiommu/page_table/gather.h"
+#include "swiommu/page_table/leaf.h"
+#include "swiommu/page_table/user_page_table.h"
+#include "swiommu/page_table/walk.h"
+
+namespace swiommu {
+
+enum class Flag : std::uint8_t { accessed, dirty };
+enum class Clear : bool { no, yes };
+// May a walk write accessed and dirty flags, as the format is configured?
+enum class Update : bool { no, yes };
+
+struct TableShape {
+  unsigned levels = 0;
+  unsigned input_bits = 0;
+  unsigned output_bits = 0;
+  std::uint64_t page_sizes = 0;  // bit n: leaves of 2^n bytes can be mapped
+  Range lower;                   // the inputs that the table covers
+  std::optional<Range> upper;    // and the upper half, where inputs are sign-extended
+  bool tracks_accessed = false;  // read_flags(Flag::accessed) works
+  bool tracks_dirty = false;     // read_flags(Flag::dirty) works
+
+  [[nodiscard]] bool contains(Range range) const { return lower.contains(range) || (upper && upper->contains(range)); }
+  [[nodiscard]] unsigned smallest_page_lg2() const { return alignment_lg2(page_sizes); }
+};
+
+// Where tables of a user page table come from, if we are to write into one: memory that belongs to the user.
+class UserTableSource {
+ public:
+  virtual ~UserTableSource() = default;
+  // An address in the user's memory, aligned to its size of 2^size_lg2 bytes. ENOMEM.
+  virtual Result<std::uint64_t> allocate(unsigned size_lg2) = 0;
+  virtual void release(std::uint64_t table, unsigned size_lg2) = 0;
+};
+
+class PageTable {
+ public:
+  // An empty table of our own. EINVAL: the configuration is none that the format has. ENOMEM.
+  static Result<std::unique_ptr<PageTable>> create(FormatConfiguration const& format, std::shared_ptr<TableAllocator> allocator);
+
+  // A table that somebody else wrote, read through `memory`, which must outlive it. Opening reads nothing: a root that
+  // cannot be reached shows when it is walked. map and unmap take tables from `source`; without one they need none or give
+  // ENOTSUP. EINVAL: the configuration is none that the format has. ENOMEM.
+  static Result<std::unique_ptr<PageTable>> open(UserPageTable const& table, MemoryView const& memory, UserTableSource* source = nullptr);
+
+  PageTable() = default;
+  PageTable(PageTable const&) = delete;
+  PageTable& operator=(PageTable const&) = delete;
+  virtual ~PageTable() = default;
+
+  [[nodiscard]] virtual TableShape const& shape() const = 0;
+  [[nodiscard]] virtual std::uint64_t root() const = 0;
+
+  // Translates one input. An access that asks for nothing is not checked for permission.
+  virtual Walk walk(std::uint64_t input, Access access, Update update) const = 0;
+
+  // The same without updates, and what was read at each level on the way. ENOMEM.
+  virtual Result<Walk> explain(std::uint64_t input, Access access, std::vector<WalkStep>& steps) const = 0;
+
+  // Maps range.start.. to output.., with the largest entries that fit. Attributes that the format cannot express are
+  // dropped, but rights never grow beyond what the format must add (x86-64, Arm stage 1, RISC-V, s390: whatever can be
+  // written can be read). With Existing::replace, `cut` says what happens to entries that the range covers only in part.
+  // EINVAL: neither read nor write; not aligned to the smallest page; cuts an entry. ERANGE: beyond the inputs or outputs of
+  // the format. EEXIST: something is mapped there. ENOMEM. On error nothing has changed.
+  virtual Result<void> map(Range range, std::uint64_t output, Attributes attributes, Existing existing, Cut cut, Gather& gather) = 0;
+
+  // Unmaps what is mapped in the range; holes are passed over. Returns the number of bytes that were mapped (0 also stands
+  // for the whole 64-bit space). EINVAL: cuts an entry and `cut` is refuse. ERANGE: beyond the inputs. ENOMEM: a split found no
+  // tables. On error nothing has changed.
+  virtual Result<std::uint64_t> unmap(Range range, Cut cut, Gather& gather) = 0;
+
+  // Calls `visit` for the leaves in the range, in order, until it returns false or `budget` words have been read; returns
+  // whether the end was reached. Tables may point at each other in ways that make a visit very long.
+  static constexpr std::uint64_t no_limit = ~std::uint64_t{0};
+  virtual bool visit(Range range, FunctionRef<bool(Leaf const&)> visit, std::uint64_t budget = no_limit) const = 0;
+
+  // Reports the ranges whose flag is set, whole entries clipped to the range; with Clear::yes clears the flags of the entries
+  // that lie inside the range whole. The caller invalidates and waits before it trusts the report. EOPNOTSUPP: the format
+  // has no such flag, or is not configured for it. ERANGE.
+  virtual Result<void> read_flags(Flag flag, Range range, Clear clear, FunctionRef<void(Range)> report) = 0;
+
+  // What the bits of one word are called.
+  [[nodiscard]] virtual std::string describe(std::uint64_t entry) const = 0;
+};
+
+}  // namespace swiommu

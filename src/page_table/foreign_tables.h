@@ -1,0 +1,85 @@
+// Table memory that belongs to somebody else, who edits it while we read: each word is fetched through a view, which may
+// refuse. Nothing read here is trusted.
+#pragma once
+#include <bit>
+#include <cstddef>
+#include <optional>
+
+#include "page_table/table_memory.h"
+#include "swiommu/base/bits.h"
+#include "swiommu/memory/memory_view.h"
+#include "swiommu/page_table/page_table.h"
+
+namespace swiommu {
+
+class ForeignTables {
+ public:
+  ForeignTables(MemoryView const& view, bool big_endian, UserTableSource* source)
+      : view_(view), source_(source), swapped_(big_endian == (std::endian::native == std::endian::little)) {}
+
+  template <class Entry>
+  std::optional<Entry> load(std::uint64_t table, std::uint64_t index) const {
+    Entry* const word = locate<Entry>(table, index, Access::reading());
+    if (word == nullptr) return std::nullopt;
+    return in_order(__atomic_load_n(word, __ATOMIC_ACQUIRE));
+  }
+
+  template <class Entry>
+  Exchange exchange(std::uint64_t table, std::uint64_t index, Entry& expected, Entry desired) {
+    Entry* const word = locate<Entry>(table, index, Access::both());
+    if (word == nullptr) return Exchange::unreachable;
+    Entry stored = in_order(expected);
+    bool const done = __atomic_compare_exchange_n(word, &stored, in_order(desired), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    expected = in_order(stored);
+    return done ? Exchange::done : Exchange::changed;
+  }
+
+  template <class Entry>
+  bool store(std::uint64_t table, std::uint64_t index, Entry e) {
+    Entry* const word = locate<Entry>(table, index, Access::writing());
+    if (word == nullptr) return false;
+    __atomic_store_n(word, in_order(e), __ATOMIC_RELEASE);
+    return true;
+  }
+
+  template <class Entry>
+  Result<std::uint64_t> allocate(unsigned size_lg2, Entry fill) {
+    if (source_ == nullptr) return fail(ENOTSUP, "this user page table was opened without memory for new tables");
+    auto table = source_->allocate(size_lg2);
+    if (!table) return table;
+    for (std::uint64_t i = 0; i < bit(size_lg2) / sizeof(Entry); i++) {
+      if (store<Entry>(*table, i, fill)) continue;
+      source_->release(*table, size_lg2);
+      return fail(EFAULT, "memory given for a new table cannot be written");
+    }
+    return table;
+  }
+
+  void release(std::uint64_t table, unsigned size_lg2) { source_->release(table, size_lg2); }
+
+  // The user's own memory: when it may be used again is up to the user, who does the invalidating.
+  void retire(Gather&, std::uint64_t table, unsigned size_lg2) {
+    if (source_ != nullptr) source_->release(table, size_lg2);
+  }
+
+ private:
+  template <class Entry>
+  Entry* locate(std::uint64_t table, std::uint64_t index, Access access) const {
+    Chunk const chunk = view_.locate(table + index * sizeof(Entry), access);
+    if (!chunk || chunk.length < sizeof(Entry) || reinterpret_cast<std::uintptr_t>(chunk.data) % sizeof(Entry) != 0) return nullptr;
+    return reinterpret_cast<Entry*>(chunk.data);
+  }
+
+  template <class Entry>
+  Entry in_order(Entry e) const {
+    if (!swapped_) return e;
+    if constexpr (sizeof(Entry) == 8) return __builtin_bswap64(e);
+    return static_cast<Entry>(__builtin_bswap32(static_cast<std::uint32_t>(e)));
+  }
+
+  MemoryView const& view_;
+  UserTableSource* source_;
+  bool swapped_;
+};
+
+}  // namespace swiommu

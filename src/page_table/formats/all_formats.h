@@ -1,0 +1,31 @@
+// The formats of the library, by name. A new format is one file in this folder and one line here.
+#pragma once
+#include "page_table/formats/vtd_second_stage.h"
+
+namespace swiommu {
+
+template <FormatName Name, class F>
+struct NamedFormat {};
+
+// Calls `use(F const&)` with the format that the configuration names and describes. EINVAL if it describes none.
+template <class R, class Use, FormatName... Names, class... Fs>
+Result<R> with_format_of(FormatConfiguration const& configuration, Use const& use, NamedFormat<Names, Fs>...) {
+  Result<R> result = fail(EINVAL, "no such page-table format");
+  auto const attempt = [&]<FormatName Name, class F>(NamedFormat<Name, F>) {
+    if (configuration.format != Name) return;
+    if (auto checked = F::check(configuration); !checked)
+      result = std::unexpected(std::move(checked).error());
+    else
+      result = use(F(configuration));
+  };
+  (attempt(NamedFormat<Names, Fs>{}), ...);
+  return result;
+}
+
+template <class R, class Use>
+Result<R> with_format(FormatConfiguration const& configuration, Use const& use) {
+  return with_format_of<R>(configuration, use,  //
+                           NamedFormat<FormatName::vtd_second_stage, VtdSecondStage>{});
+}
+
+}  // namespace swiommu

@@ -1,0 +1,165 @@
+// Mapping: the largest entries that address, output and length allow, sizes mixed in one call.
+//
+// In two passes over the same recursion: plan() looks for conflicts and counts the tables that are missing, commit()
+// cannot fail. Ranges that are disjoint may be mapped at the same time without a lock: tables are installed by
+// compare-and-swap; the loser takes its table back and goes on in the winner's. A subtree is filled before it becomes
+// visible, so every state that a walker can see shows for each address the old or the new translation.
+#pragma once
+#include <cstdio>
+#include <functional>
+#include <optional>
+
+#include "page_table/table_stash.h"
+#include "swiommu/page_table/change.h"
+#include "swiommu/page_table/gather.h"
+
+namespace swiommu {
+
+template <PageTableFormat F, TableMemory<typename F::Entry> M>
+class Mapper {
+ public:
+  using Entry = typename F::Entry;
+  using Stash = TableStash<F, M>;
+
+  // Maps inputs from `origin` on to `output` on: input -> output + (input - origin).
+  struct Target {
+    std::uint64_t origin;
+    std::uint64_t output;
+    Attributes attributes;
+    [[nodiscard]] constexpr std::uint64_t at(std::uint64_t input) const { return output + (input - origin); }
+  };
+
+  Mapper(F const& format, M& memory) : format_(format), memory_(memory) {}
+
+  // EEXIST if something is mapped in `range` and `existing` is refuse. `table` is nothing for a table that is not there yet.
+  Result<void> plan(unsigned level, std::optional<std::uint64_t> table, Range range, Target const& target, Existing existing,
+                    TableNeeds& needs) const {
+    Geometry const& g = format_.geometry();
+    for (std::uint64_t at = range.start;;) {
+      std::uint64_t last = 0;
+      if (unsigned const lg2 = best_size_lg2(level, at, target.at(at), range.last); lg2 != 0) {
+        last = at | low_bits(lg2);
+        if (table && existing == Existing::refuse)
+          if (auto const found = first_leaf(level, *table, {at, last})) return already_mapped(*found);
+      } else {
+        last = std::min(g.item(level, at).last, range.last);
+        std::optional<std::uint64_t> child;
+        Entry const e = table ? load(*table, g.index(level, at)) : format_.empty(level);
+        switch (format_.kind(e, level)) {
+          case EntryKind::table: child = format_.table_address(e, level); break;
+          case EntryKind::empty: needs.tables[level - 1]++; break;
+          default:
+            if (existing == Existing::refuse) return already_mapped(at);
+            needs.tables[level - 1]++;
+        }
+        if (child || level > 1)
+          if (auto planned = plan(level - 1, child, {at, last}, target, existing, needs); !planned) return planned;
+      }
+      if (last == range.last) return {};
+      at = last + 1;
+    }
+  }
+
+  // `inherit` changes each new leaf word, to carry over flags of an entry that is being split.
+  template <class Inherit = std::identity>
+  void commit(unsigned level, std::uint64_t table, Range range, Target const& target, Stash& stash, Gather& gather,
+              Inherit const& inherit = {}) {
+    Geometry const& g = format_.geometry();
+    for (std::uint64_t at = range.start;;) {
+      std::uint64_t last = 0;
+      if (unsigned const lg2 = best_size_lg2(level, at, target.at(at), range.last); lg2 != 0) {
+        last = at | low_bits(lg2);
+        put_leaves(level, table, at, lg2, target, gather, inherit);
+      } else {
+        last = std::min(g.item(level, at).last, range.last);
+        descend(level, table, {at, last}, target, stash, gather, inherit);
+      }
+      if (last == range.last) return;
+      at = last + 1;
+    }
+  }
+
+  // Log2 of the largest leaf of this level that fits at `input`; 0 if none does.
+  [[nodiscard]] unsigned best_size_lg2(unsigned level, std::uint64_t input, std::uint64_t output, std::uint64_t last) const {
+    LevelShape const shape = format_.geometry().level[level];
+    std::uint64_t const aligned = low_bits(alignment_lg2(input | output) + 1);
+    std::uint64_t const length = last - input;  // less one
+    std::uint64_t const short_enough = low_bits(length == ~std::uint64_t{0} ? 64 : log2_floor(length + 1) + 1);
+    std::uint64_t const in_table = low_bits(shape.shift + shape.index_bits + 1u);
+    std::uint64_t const fits = format_.leaf_sizes(level) & aligned & short_enough & in_table;
+    return fits ? log2_floor(fits) : 0;
+  }
+
+  // The tree of tables below a table that is no longer linked goes to the gather.
+  void retire(std::uint64_t table, unsigned level, Gather& gather) {
+    if (level > 0) {
+      for (std::uint64_t i = 0; i < bit(format_.geometry().level[level].index_bits); i++)
+        if (Entry const e = load(table, i); format_.kind(e, level) == EntryKind::table)
+          retire(format_.table_address(e, level), level - 1, gather);
+    }
+    memory_.retire(gather, table, table_size_lg2(format_, level));
+  }
+
+ private:
+  Entry load(std::uint64_t table, std::uint64_t index) const {
+    return memory_.template load<Entry>(table, index).value_or(format_.empty(0));
+  }
+
+  static std::unexpected<Error> already_mapped(std::uint64_t input) {
+    char text[64];
+    std::snprintf(text, sizeof text, "0x%llx is mapped already", static_cast<unsigned long long>(input));
+    return fail(EEXIST, text);
+  }
+
+  // The first input in `range` that is mapped.
+  std::optional<std::uint64_t> first_leaf(unsigned level, std::uint64_t table, Range range) const {
+    Geometry const& g = format_.geometry();
+    for (std::uint64_t at = range.start;;) {
+      Entry const e = load(table, g.index(level, at));
+      std::uint64_t const last = std::min(g.item(level, at).last, range.last);
+      EntryKind const kind = format_.kind(e, level);
+      if (kind == EntryKind::table) {
+        if (auto const found = first_leaf(level - 1, format_.table_address(e, level), {at, last})) return found;
+      } else if (kind != EntryKind::empty) {
+        return at;
+      }
+      if (last == range.last) return std::nullopt;
+      at = last + 1;
+    }
+  }
+
+  template <class Inherit>
+  void put_leaves(unsigned level, std::uint64_t table, std::uint64_t at, unsigned lg2, Target const& target, Gather& gather,
+                  Inherit const& inherit) {
+    Geometry const& g = format_.geometry();
+    std::uint64_t const first = g.index(level, at);
+    for (std::uint64_t n = 0; n < bit(lg2 - g.level[level].shift); n++) {
+      std::uint64_t const output = target.at(at) + shift_left(n, g.level[level].shift);
+      Entry const word = inherit(format_.leaf(output, level, lg2, target.attributes));
+      Entry const old = load(table, first + n);
+      memory_.template store<Entry>(table, first + n, word);
+      // An empty table that a large leaf takes the place of, or one whose leaves it replaces.
+      if (level > 0 && format_.kind(old, level) == EntryKind::table)
+        retire(format_.table_address(old, level), level - 1, gather);
+    }
+  }
+
+  template <class Inherit>
+  void descend(unsigned level, std::uint64_t table, Range range, Target const& target, Stash& stash, Gather& gather,
+               Inherit const& inherit) {
+    std::uint64_t const i = format_.geometry().index(level, range.start);
+    Entry e = load(table, i);
+    while (format_.kind(e, level) != EntryKind::table) {
+      std::uint64_t const child = stash.take(level - 1);
+      commit(level - 1, child, range, target, stash, gather, inherit);
+      if (memory_.template exchange<Entry>(table, i, e, format_.table(child, level)) == Exchange::done) return;
+      stash.put_back(child, level - 1);  // somebody else installed a table first: `e` is now theirs
+    }
+    commit(level - 1, format_.table_address(e, level), range, target, stash, gather, inherit);
+  }
+
+  F const& format_;
+  M& memory_;
+};
+
+}  // namespace swiommu

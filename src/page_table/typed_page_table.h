@@ -1,0 +1,195 @@
+// PageTable for one format over one kind of table memory: here the engine's parts come together.
+#pragma once
+#include <cinttypes>
+#include <cstdio>
+#include <string>
+
+#include "page_table/harvest.h"
+#include "page_table/map.h"
+#include "page_table/split.h"
+#include "page_table/unmap.h"
+#include "page_table/visit.h"
+#include "page_table/walk.h"
+#include "swiommu/page_table/page_table.h"
+
+namespace swiommu {
+
+template <PageTableFormat F>
+TableShape shape_of(F const& f) {
+  Geometry const& g = f.geometry();
+  unsigned const bits = g.input_bits();
+  TableShape shape{.levels = g.levels, .input_bits = std::min(bits, 64u), .output_bits = f.output_bits(), .page_sizes = page_sizes(f)};
+  switch (bits >= 64 ? Extension::zero : g.extension) {
+    case Extension::zero: shape.lower = {0, low_bits(bits)}; break;
+    case Extension::ones: shape.lower = {~low_bits(bits), ~std::uint64_t{0}}; break;
+    case Extension::sign:
+      shape.lower = {0, low_bits(bits - 1)};
+      shape.upper = Range{~low_bits(bits - 1), ~std::uint64_t{0}};
+      break;
+  }
+  if constexpr (TracksAccessed<F>) shape.tracks_accessed = f.tracks_accessed();
+  if constexpr (TracksDirty<F>) shape.tracks_dirty = f.tracks_dirty();
+  return shape;
+}
+
+template <PageTableFormat F>
+std::string names_of_bits(F const& f, std::uint64_t entry) {
+  std::string names;
+  for (BitName const& name : f.bit_names())
+    if ((entry >> name.position & 1) != 0) names.append(names.empty() ? "" : " ").append(name.name);
+  return names;
+}
+
+template <PageTableFormat F, TableMemory<typename F::Entry> M>
+class TypedPageTable : public PageTable {
+ public:
+  using Entry = typename F::Entry;
+
+  TypedPageTable(F const& format, M memory, std::uint64_t root)
+      : format_(format), memory_(std::move(memory)), root_(root), shape_(shape_of(format_)) {}
+
+  TableShape const& shape() const override { return shape_; }
+  std::uint64_t root() const override { return root_; }
+  std::string describe(std::uint64_t entry) const override { return names_of_bits(format_, entry); }
+
+  Walk walk(std::uint64_t input, Access access, Update update) const override {
+    return Walker(format_).walk(memory_, root_, input, access, update);
+  }
+
+  Result<Walk> explain(std::uint64_t input, Access access, std::vector<WalkStep>& steps) const override {
+    return guarded([&]() -> Result<Walk> {
+      return Walker(format_).walk(memory_, root_, input, access, Update::no,
+                                  [&](unsigned level, std::uint64_t table, std::uint64_t index, std::optional<Entry> e) {
+                                    steps.push_back(step(level, table, index, e));
+                                  });
+    });
+  }
+
+  Result<void> map(Range range, std::uint64_t output, Attributes attributes, Existing existing, Cut cut, Gather& gather) override {
+    return guarded([&]() -> Result<void> {
+      SWIOMMU_TRY(check_map(range, output, attributes));
+      Mapper<F, M> mapper(format_, memory_);
+      TableStash<F, M> stash(format_, memory_);
+      TableNeeds needs;
+      typename Mapper<F, M>::Target const target{range.start, output, attributes};
+      unsigned const top = format_.geometry().top();
+      if (existing == Existing::replace) SWIOMMU_TRY(plan_cuts(range, cut, needs));
+      SWIOMMU_TRY(mapper.plan(top, root_, range, target, existing, needs));
+      SWIOMMU_TRY(stash.reserve(needs));
+      if (existing == Existing::replace) {
+        cut_at_ends(range, stash, gather);
+        gather.add_range(range);
+      }
+      mapper.commit(top, root_, range, target, stash, gather);
+      return {};
+    });
+  }
+
+  Result<std::uint64_t> unmap(Range range, Cut cut, Gather& gather) override {
+    return guarded([&]() -> Result<std::uint64_t> {
+      if (!shape_.contains(range)) return beyond_inputs(range);
+      TableNeeds needs;
+      SWIOMMU_TRY(plan_cuts(range, cut, needs));
+      TableStash<F, M> stash(format_, memory_);
+      SWIOMMU_TRY(stash.reserve(needs));
+      cut_at_ends(range, stash, gather);
+      gather.add_range(range);
+      return Unmapper<F, M>(format_, memory_).clear(format_.geometry().top(), root_, range, gather);
+    });
+  }
+
+  bool visit(Range range, FunctionRef<bool(Leaf const&)> visit, std::uint64_t budget) const override {
+    LeafVisit<F, M, FunctionRef<bool(Leaf const&)>> visitor(format_, memory_, visit, budget);
+    for (Range const& half : {shape_.lower, shape_.upper.value_or(shape_.lower)}) {
+      if (auto const part = half.intersection(range); part && !visitor.run(format_.geometry().top(), root_, *part, Access::both()))
+        return false;
+      if (!shape_.upper) break;
+    }
+    return true;
+  }
+
+  Result<void> read_flags(Flag flag, Range range, Clear clear, FunctionRef<void(Range)> report) override {
+    if (flag == Flag::dirty ? !shape_.tracks_dirty : !shape_.tracks_accessed)
+      return fail(EOPNOTSUPP, flag == Flag::dirty ? "this table keeps no dirty flags" : "this table keeps no accessed flags");
+    if (!shape_.contains(range)) return beyond_inputs(range);
+    Harvest<F, M, FunctionRef<void(Range)>>(format_, memory_, flag, clear, report).run(format_.geometry().top(), root_, range);
+    return {};
+  }
+
+ protected:
+  [[nodiscard]] F const& format() const { return format_; }
+  [[nodiscard]] M& memory() const { return memory_; }
+
+ private:
+  template <class... Arguments>
+  static std::unexpected<Error> failure(int code, char const* form, Arguments... arguments) {
+    char text[192];
+    std::snprintf(text, sizeof text, form, arguments...);
+    return fail(code, text);
+  }
+
+  static std::unexpected<Error> beyond_inputs(Range range) {
+    return failure(ERANGE, "[0x%" PRIx64 ", 0x%" PRIx64 "] is not within the table's inputs", range.start, range.last);
+  }
+
+  Result<void> check_map(Range range, std::uint64_t output, Attributes attributes) const {
+    if (!attributes.access.read && !attributes.access.write) return fail(EINVAL, "a mapping must be readable or writable");
+    if (range.start > range.last || !shape_.contains(range)) return beyond_inputs(range);
+    std::uint64_t const small = low_bits(shape_.smallest_page_lg2());
+    if (((range.start | output | (range.last + 1)) & small) != 0)
+      return failure(EINVAL, "[0x%" PRIx64 ", 0x%" PRIx64 "] to 0x%" PRIx64 " is not aligned to pages of 0x%" PRIx64 " bytes", range.start,
+                     range.last, output, small + 1);
+    std::uint64_t const last_output = output + (range.last - range.start);
+    if (last_output < output || (last_output & ~low_bits(shape_.output_bits)) != 0)
+      return failure(ERANGE, "output 0x%" PRIx64 " is beyond the %u bits that the table can name", last_output, shape_.output_bits);
+    return {};
+  }
+
+  Result<void> plan_cuts(Range range, Cut cut, TableNeeds& needs) const {
+    Splitter<F, M> const splitter(format_, memory_, root_);
+    for (std::uint64_t const boundary : {range.start, range.last + 1}) {
+      auto const entry = splitter.straddling(boundary);
+      if (!entry) continue;
+      if (cut == Cut::refuse)
+        return failure(EINVAL, "[0x%" PRIx64 ", 0x%" PRIx64 "] cuts the entry [0x%" PRIx64 ", 0x%" PRIx64 "]", range.start, range.last,
+                       entry->start, entry->last);
+      if (((boundary)&low_bits(shape_.smallest_page_lg2())) != 0)
+        return failure(EINVAL, "0x%" PRIx64 " lies within the smallest page", boundary);
+      SWIOMMU_TRY(splitter.plan(boundary, needs));
+    }
+    return {};
+  }
+
+  void cut_at_ends(Range range, TableStash<F, M>& stash, Gather& gather) {
+    Splitter<F, M> splitter(format_, memory_, root_);
+    splitter.split(range.start, stash, gather);
+    splitter.split(range.last + 1, stash, gather);
+  }
+
+  WalkStep step(unsigned level, std::uint64_t table, std::uint64_t index, std::optional<Entry> e) const {
+    WalkStep step{.level = static_cast<std::uint8_t>(level),
+                  .table = table,
+                  .index = index,
+                  .entry_address = table + index * sizeof(Entry),
+                  .entry = e.value_or(0),
+                  .reached = e.has_value(),
+                  .kind = "unreachable",
+                  .bits = {}};
+    if (!e) return step;
+    switch (format_.kind(*e, level)) {
+      case EntryKind::empty: step.kind = "empty"; break;
+      case EntryKind::table: step.kind = "table"; break;
+      case EntryKind::leaf: step.kind = "leaf"; break;
+      case EntryKind::malformed: step.kind = "malformed"; break;
+    }
+    step.bits = describe(*e);
+    return step;
+  }
+
+  F format_;
+  mutable M memory_;  // walks write accessed and dirty flags
+  std::uint64_t root_;
+  TableShape shape_;
+};
+
+}  // namespace swiommu
