@@ -2,10 +2,14 @@
 #pragma once
 #include <cstdint>
 #include <expected>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "swiommu/base/access.h"
+#include "swiommu/base/range.h"
 #include "swiommu/memory/memory_view.h"
 #include "swiommu/page_table/user_page_table.h"
 
@@ -30,6 +34,8 @@ struct DeviceConfiguration {
   std::optional<UserPageTable> user_upper;  // Arm TTB1: the second table of the same address space, for the upper half
   std::optional<UserPageTable> parent;      // the table under it, where the hardware itself walks two tables;
                                             // user may be missing then: the parent's table alone translates
+  Range aperture = Range::all();             // iovas outside are out of range (zPCI PBA and PAL)
+  Access rights = Access::both();            // rights of the device on the whole address space (AMD DTE IR and IW)
   std::vector<ConfigurationStep> steps;     // the way here
 };
 
@@ -40,6 +46,10 @@ struct ConfigurationFault {
   std::uint64_t entry = 0;           // its first word
   std::vector<ConfigurationStep> steps;
 };
+
+// Gives the memory that `parent`, a table found in `below`, translates to: what hardware that walks two tables reads its
+// context directories through. Nothing if the table's configuration is none that its format has.
+using ParentOpener = std::function<std::unique_ptr<MemoryView>(UserPageTable const& parent, MemoryView const& below)>;
 
 class ContextSource {
  public:

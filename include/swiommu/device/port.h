@@ -1,0 +1,105 @@
+// A DMA port: where one thread of a device does its DMA.
+//
+//   auto port = *device->open_port();
+//   DmaResult result = port->write(iova, data, length);
+//   if (!result.ok()) report(describe(*result.fault));
+//
+// or, to work on the memory in place:
+//
+//   Port::Guard guard(*port);
+//   auto chunk = port->translate(guard, iova, Access::reading());   // usable until the guard is left
+//
+// After unmap, detach, replace or an invalidation has returned, no DMA of any port uses the old translation or touches the
+// memory behind it: those calls wait for the guards that were held. So a guard covers no blocking call, and a thread inside
+// a guard gets EDEADLK from them.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+
+#include "swiommu/base/address.h"
+#include "swiommu/device/device.h"
+#include "swiommu/device/fault_record.h"
+
+namespace swiommu {
+
+class Iotlb;
+
+// How far a transfer got.
+struct DmaResult {
+  std::uint64_t done = 0;            // bytes transferred, from the start
+  std::optional<FaultRecord> fault;  // why not more
+
+  [[nodiscard]] bool ok() const { return !fault; }
+};
+
+// What an atomic operation found.
+template <class T>
+struct AtomicResult {
+  T before{};                        // value in memory before the operation
+  std::optional<FaultRecord> fault;  // nothing was done
+
+  [[nodiscard]] bool ok() const { return !fault; }
+};
+
+// Threads: a port is used by one thread at a time. Any number of ports per device.
+class Port {
+ public:
+  ~Port();
+  Port(Port const&) = delete;
+  Port& operator=(Port const&) = delete;
+
+  // The time in which translations of this port may be used. Keep it short: others wait for it. Not recursive.
+  class Guard {
+   public:
+    explicit Guard(Port& port) : epoch_(port.epoch_) { epoch_.enter(); }
+    ~Guard() { epoch_.leave(); }
+    Guard(Guard const&) = delete;
+    Guard& operator=(Guard const&) = delete;
+
+   private:
+    Epoch& epoch_;
+  };
+
+  // The bytes behind an iova, as far as they lie in a row: at least one. Usable until `guard` is left. For writing, the dirty
+  // flags are set already. `guard` must be of this port.
+  [[nodiscard]] std::expected<Chunk, FaultRecord> translate(Guard const& guard, Iova iova, Access access,
+                                                            std::optional<Pasid> pasid = std::nullopt);
+
+  // Copies out of, or into, memory. Translated entry by entry; long transfers take several guards, so an unmap in the middle of
+  // one is waited for not longer than one piece takes. Not to be called inside a guard of this port.
+  DmaResult read(Iova iova, void* to, std::uint64_t length, std::optional<Pasid> pasid = std::nullopt);
+  DmaResult write(Iova iova, void const* from, std::uint64_t length, std::optional<Pasid> pasid = std::nullopt);
+
+  // PCIe AtomicOps on naturally aligned operands in little-endian memory: EINVAL if not aligned. T: std::uint32_t, std::uint64_t.
+  template <class T>
+  Result<AtomicResult<T>> fetch_add(Iova iova, T addend, std::optional<Pasid> pasid = std::nullopt);
+  template <class T>
+  Result<AtomicResult<T>> swap(Iova iova, T value, std::optional<Pasid> pasid = std::nullopt);
+  template <class T>
+  Result<AtomicResult<T>> compare_swap(Iova iova, T expected, T value, std::optional<Pasid> pasid = std::nullopt);
+
+  // Walks that were needed because nothing cached served; for tests and statistics.
+  [[nodiscard]] std::uint64_t walks() const { return walks_; }
+
+ private:
+  friend class Device;
+  Port(std::shared_ptr<Device> device, Host const& host);
+
+  std::expected<Chunk, FaultRecord> walk(std::uint64_t iova, Access access, Attachment const& attachment);
+  template <class Copy>
+  DmaResult transfer(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Copy copy);
+  template <class T, class Operation>
+  Result<AtomicResult<T>> atomic(Iova iova, std::optional<Pasid> pasid, Operation operation);
+
+  std::shared_ptr<Device> const device_;
+  Host const host_;
+  Epoch epoch_;
+  std::unique_ptr<Iotlb> iotlb_;
+  std::uint64_t walks_ = 0;
+  bool open_ = false;
+};
+
+}  // namespace swiommu

@@ -1,0 +1,115 @@
+// A domain: one node of the tree of translations.
+//
+//   IdentityDomain   outputs what comes in
+//   BlockingDomain   translates nothing
+//   PagingDomain     first level: a page table of our own
+//   NestedDomain     second level: a user page table, read through its parent (two-dimensional walk)
+//   ShadowDomain     second level: a table of our own that composes a user page table and its parent
+//
+// Every domain is a MemoryView as well: memory as the users of its input addresses see it. That is how a nested domain reads
+// its page table: through its parent's view.
+//
+// Threads: translate() and locate() from anywhere, but a caller that may run beside unmap, replace or invalidate must be
+// inside a guard of an Epoch that is registered with the domain (device/ does that for ports), because tables and memory
+// are reused once the grace period is over. Lock order: parent before child, listeners_ before a shadow's own mutex.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "swiommu/base/mutex.h"
+#include "swiommu/base/range.h"
+#include "swiommu/domain/host.h"
+#include "swiommu/page_table/page_table.h"
+
+namespace swiommu {
+
+class Domain;
+
+enum class DomainKind : std::uint8_t { identity, blocking, paging, nested, shadow };
+std::string_view name(DomainKind kind);
+
+// The outcome of translating one address through a domain and everything under it.
+struct Translation {
+  Reason reason = Reason::none;
+  Domain const* where = nullptr;  // the domain of the tree that faulted; this one or one under it
+  Walk walk;                      // the walk there: what was looked at last
+  std::uint64_t output = 0;       // host address of the input
+  std::uint8_t size_lg2 = 0;      // the aligned block of inputs around the input that translates alike
+  Attributes attributes;          // rights left at the end; memory type of the level closest to the device
+
+  [[nodiscard]] bool ok() const { return reason == Reason::none; }
+};
+
+// What a domain allows whatever its table says.
+struct Limits {
+  Range aperture = Range::all();    // inputs outside are out_of_range
+  Access rights = Access::both();  // rights on everything
+};
+
+class Domain : public MemoryView {
+ public:
+  ~Domain() override;
+
+  [[nodiscard]] virtual DomainKind kind() const = 0;
+  [[nodiscard]] Host const& host() const { return host_; }
+  [[nodiscard]] std::shared_ptr<Domain> const& parent() const { return parent_; }  // nothing at the root of the tree
+  [[nodiscard]] Limits const& limits() const { return limits_; }
+
+  // Translates an input for an access, down to the host address. With Update::yes accessed and dirty flags are written, in
+  // all tables on the way that keep them.
+  [[nodiscard]] Translation translate(std::uint64_t input, Access access, Update update) const;
+
+  // The bytes behind an input address. Sets accessed and dirty flags as a device's access would.
+  [[nodiscard]] Chunk locate(std::uint64_t address, Access access) const final;
+
+  // Everything that anybody cached from the translation of these inputs is gone when this returns, in-flight DMA included.
+  // EDEADLK if the calling thread is inside a guard.
+  Result<void> invalidate(Range inputs);
+
+  // Changes with each invalidation of this domain or of one under it: a cached translation is good as long as the
+  // generation is the one that was read before its walk.
+  [[nodiscard]] std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
+
+  // Whoever caches or uses translations registers the epoch that its guards announce themselves in. The domain must outlive
+  // the registration. ENOMEM. Removing never fails.
+  Result<void> add_listener(Epoch& epoch);
+  void remove_listener(Epoch& epoch) noexcept;
+
+ protected:
+  Domain(Host host, std::shared_ptr<Domain> parent, Limits limits);
+
+  // The translation without the limits.
+  [[nodiscard]] virtual Translation look_up(std::uint64_t input, Access access, Update update) const = 0;
+
+  // The parent has dropped, or gained, translations of these guest addresses. Called before the parent's grace period.
+  virtual void parent_lost(Range guest) noexcept;
+  virtual void parent_gained(Range guest) noexcept;
+
+  // The caller may not be inside a guard: EDEADLK.
+  static Result<void> refuse_inside_guard();
+
+  // The two halves of invalidate(), for domains that change a table in between.
+  void make_stale(Range inputs) noexcept;
+  void tell_gained(Range inputs) noexcept;
+  void wait_for_listeners() noexcept;
+
+  // ENOMEM. To be called once the object is complete: the parent's changes are told from then on.
+  Result<void> join_parent();
+  // For destructors of domains that override parent_lost or parent_gained; the others are done by ~Domain.
+  void leave_parent() noexcept;
+
+ private:
+  Host const host_;
+  std::shared_ptr<Domain> const parent_;
+  Limits const limits_;
+  std::atomic<std::uint64_t> generation_{0};
+  SharedMutex listeners_;
+  std::vector<Epoch*> epochs_ SWIOMMU_GUARDED_BY(listeners_);    // of this domain and of all above it
+  std::vector<Domain*> children_ SWIOMMU_GUARDED_BY(listeners_);
+};
+
+}  // namespace swiommu

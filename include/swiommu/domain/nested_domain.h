@@ -1,0 +1,36 @@
+// The nested domain: second level, a user page table that is read through the parent.
+//
+// Creating one reads nothing and pins nothing: it is what happens each time a guest changes its anchor. The user is
+// hostile: it edits the table while it is walked, points it anywhere, sets any bit.
+#pragma once
+#include "swiommu/domain/domain.h"
+
+namespace swiommu {
+
+class NestedDomain final : public Domain {
+ public:
+  // `table` names addresses that are inputs of `parent`. A second table may serve the upper half of the inputs (Arm TTB1).
+  // The parent may be any domain: a paging domain, or another nested domain, as where hardware itself walks two tables that
+  // lie in memory. EINVAL: the format has no such configuration. ENOMEM.
+  static Result<std::shared_ptr<NestedDomain>> create(std::shared_ptr<Domain> parent, std::optional<UserPageTable> const& table,
+                                                      std::optional<UserPageTable> const& upper = std::nullopt, Limits limits = {});
+  DomainKind kind() const override { return DomainKind::nested; }
+
+  // The table that serves an input. The user's own format: see PageTable.
+  [[nodiscard]] PageTable const* table_for(std::uint64_t iova) const;
+
+  // The leaves of the user page table(s) in the range, as far as the parent lets them be read.
+  bool visit(Range iovas, FunctionRef<bool(Leaf const&)> visit, std::uint64_t budget = PageTable::no_limit) const;
+
+ private:
+  NestedDomain(Host const& host, std::shared_ptr<Domain> parent, Limits limits) : Domain(host, std::move(parent), limits) {}
+  Translation look_up(std::uint64_t input, Access access, Update update) const override;
+
+  std::unique_ptr<PageTable> table_;
+  std::unique_ptr<PageTable> upper_;
+};
+
+// Continues a walk that ended at a guest address through the parent; for nested and shadow domains.
+Translation through_parent(Domain const& domain, Walk const& walk, Access access, Update update);
+
+}  // namespace swiommu

@@ -1,0 +1,131 @@
+#include "swiommu/device/device.h"
+
+#include <algorithm>
+
+#include "swiommu/device/port.h"
+
+namespace swiommu {
+
+namespace {
+
+std::uint64_t key_of(std::optional<Pasid> pasid) { return pasid ? *pasid : no_pasid; }
+
+Result<void> refuse_inside_guard() {
+  if (guards_held() != 0) return fail(EDEADLK, "this thread is inside a DMA guard, which the call would wait for");
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Device>> Device::create(Host const& host, DeviceOptions const& options) {
+  return guarded([&]() -> Result<std::shared_ptr<Device>> { return std::shared_ptr<Device>(new Device(host, options)); });
+}
+
+// No port is open any more: ports keep their device alive.
+Device::~Device() = default;
+
+Result<void> Device::check(std::shared_ptr<Domain> const& domain, std::optional<Pasid> pasid) const {
+  if (!domain) return fail(EINVAL, "no domain to attach to");
+  if (pasid && (*pasid & ~low_bits(options_.pasid_bits)) != 0) return fail(EINVAL, "the PASID is wider than the device's PASIDs");
+  if (domain->host().memory != host_.memory) return fail(EINVAL, "the domain belongs to another host than the device");
+  return refuse_inside_guard();
+}
+
+std::shared_ptr<Domain> Device::domain(std::optional<Pasid> pasid) const {
+  Lock const lock(mutex_);
+  auto const at = std::ranges::find(*owned_, key_of(pasid), &Attachment::key);
+  return at == owned_->end() ? nullptr : at->domain;
+}
+
+Result<void> Device::attach(std::shared_ptr<Domain> domain, std::optional<Pasid> pasid) {
+  SWIOMMU_TRY(check(domain, pasid));
+  Lock const lock(mutex_);
+  if (std::ranges::find(*owned_, key_of(pasid), &Attachment::key) != owned_->end())
+    return fail(EBUSY, pasid ? "this PASID of the device is attached already" : "the device is attached already");
+  return exchange(key_of(pasid), std::move(domain));
+}
+
+Result<void> Device::replace(std::shared_ptr<Domain> domain, std::optional<Pasid> pasid) {
+  SWIOMMU_TRY(check(domain, pasid));
+  Lock const lock(mutex_);
+  auto const at = std::ranges::find(*owned_, key_of(pasid), &Attachment::key);
+  if (at == owned_->end()) return fail(ENOENT, pasid ? "this PASID of the device is not attached" : "the device is not attached");
+  if (at->domain == domain) return {};
+  return exchange(key_of(pasid), std::move(domain));
+}
+
+Result<void> Device::detach(std::optional<Pasid> pasid) {
+  SWIOMMU_TRY(refuse_inside_guard());
+  Lock const lock(mutex_);
+  if (std::ranges::find(*owned_, key_of(pasid), &Attachment::key) == owned_->end())
+    return fail(ENOENT, pasid ? "this PASID of the device is not attached" : "the device is not attached");
+  return exchange(key_of(pasid), nullptr);
+}
+
+// Puts `domain`, or nothing, in the place of what is attached at `key`. All that can fail comes first.
+Result<void> Device::exchange(std::uint64_t key, std::shared_ptr<Domain> domain) {
+  auto next = guarded([&]() SWIOMMU_NO_THREAD_SAFETY_ANALYSIS { return with(key, domain); });
+  if (!next) return std::unexpected(std::move(next).error());
+  if (domain) SWIOMMU_TRY(listen(*domain));
+  auto const at = std::ranges::find(*owned_, key, &Attachment::key);
+  std::shared_ptr<Domain> const old = at == owned_->end() ? nullptr : at->domain;
+  last_serial_++;
+  publish(std::move(*next));
+  if (old) stop_listening(*old, ports_.size());
+  return {};
+}
+
+// What is attached, with `domain`, or nothing, at `key`.
+Result<std::unique_ptr<Device::Attachments const>> Device::with(std::uint64_t key, std::shared_ptr<Domain> const& domain) const {
+  auto next = std::make_unique<Attachments>();
+  next->reserve(owned_->size() + 1);
+  for (Attachment const& attachment : *owned_)
+    if (attachment.key != key) next->push_back(attachment);
+  if (domain) next->push_back({key, last_serial_ + 1, domain});
+  return next;
+}
+
+void Device::publish(std::unique_ptr<Attachments const> attachments) noexcept {
+  attachments_.store(attachments.get(), std::memory_order_seq_cst);
+  host_.grace.wait(ports_);
+  owned_ = std::move(attachments);  // frees the old ones, which no guard reads any more
+}
+
+Result<void> Device::listen(Domain& domain) {
+  for (std::size_t n = 0; n < ports_.size(); n++) {
+    auto added = domain.add_listener(*ports_[n]);
+    if (added) continue;
+    stop_listening(domain, n);
+    return added;
+  }
+  return {};
+}
+
+void Device::stop_listening(Domain& domain, std::size_t ports) noexcept {
+  for (std::size_t n = 0; n < ports; n++) domain.remove_listener(*ports_[n]);
+}
+
+Result<std::unique_ptr<Port>> Device::open_port() {
+  return guarded([&]() -> Result<std::unique_ptr<Port>> {
+    std::unique_ptr<Port> port(new Port(shared_from_this(), host_));
+    Lock const lock(mutex_);
+    ports_.reserve(ports_.size() + 1);
+    for (std::size_t n = 0; n < owned_->size(); n++) {
+      auto added = (*owned_)[n].domain->add_listener(port->epoch_);
+      if (added) continue;
+      while (n-- > 0) (*owned_)[n].domain->remove_listener(port->epoch_);
+      return std::unexpected(std::move(added).error());
+    }
+    ports_.push_back(&port->epoch_);
+    port->open_ = true;
+    return port;
+  });
+}
+
+void Device::close(Port& port) noexcept {
+  Lock const lock(mutex_);
+  for (Attachment const& attachment : *owned_) attachment.domain->remove_listener(port.epoch_);
+  std::erase(ports_, &port.epoch_);
+}
+
+}  // namespace swiommu

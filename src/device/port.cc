@@ -1,0 +1,163 @@
+#include "swiommu/device/port.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "device/iotlb.h"
+
+namespace swiommu {
+
+namespace {
+
+// Longest piece that is copied under one guard.
+constexpr std::uint64_t piece = std::uint64_t{64} << 10;
+
+std::optional<Pasid> pasid_of(Attachment const& attachment) {
+  return attachment.key == no_pasid ? std::nullopt : std::optional(static_cast<Pasid>(attachment.key));
+}
+
+std::uint8_t depth_of(Domain const& attached, Domain const* where) {
+  std::uint8_t depth = 0;
+  for (Domain const* d = &attached; d != nullptr && d != where; d = d->parent().get()) depth++;
+  return depth;
+}
+
+// The block around `iova` without what is beyond the edges of `hole`.
+Range without(Range block, Range hole, std::uint64_t iova) {
+  if (!block.overlaps(hole)) return block;
+  return iova < hole.start ? Range{block.start, hole.start - 1} : Range{hole.last + 1, block.last};
+}
+
+}  // namespace
+
+Port::Port(std::shared_ptr<Device> device, Host const& host)
+    : device_(std::move(device)), host_(host), epoch_(host.grace), iotlb_(std::make_unique<Iotlb>()) {}
+
+Port::~Port() {
+  if (open_) device_->close(*this);
+}
+
+std::expected<Chunk, FaultRecord> Port::translate(Guard const&, Iova iova, Access access, std::optional<Pasid> pasid) {
+  std::uint64_t const key = pasid ? *pasid : no_pasid;
+  Device::Attachments const& attachments = *device_->attachments_.load(std::memory_order_acquire);
+  for (Attachment const& attachment : attachments) {
+    if (attachment.key != key) continue;
+    Iotlb::Entry const& entry = iotlb_->look_up(iova.value, attachment.serial);
+    if (entry.serves(iova.value, access, attachment.serial, attachment.domain->generation()))
+      return Chunk{entry.data + (iova.value - entry.iovas.start), entry.iovas.last - iova.value + 1};
+    return walk(iova.value, access, attachment);
+  }
+  return std::unexpected(FaultRecord{.device = device_->options().requester_id,
+                                     .pasid = pasid,
+                                     .iova = iova.value,
+                                     .access = access,
+                                     .reason = Reason::configuration});
+}
+
+std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, Attachment const& attachment) {
+  walks_++;
+  Domain const& domain = *attachment.domain;
+  // Before the walk: if the domain changes meanwhile, what we cache is of the old generation and serves nobody.
+  std::uint64_t const generation = domain.generation();
+  Translation t = domain.translate(iova, access, Update::yes);
+  std::optional<Range> const& messages = device_->options().interrupt_range;
+  if (messages && messages->contains(iova)) t = {.reason = Reason::out_of_range, .where = &domain};
+  Chunk chunk;
+  if (t.ok()) {
+    chunk = host_.memory->locate(t.output, access);
+    if (!chunk) t.reason = Reason::output_unreachable;
+  }
+  if (!t.ok()) {
+    Domain const* const where = t.where ? t.where : &domain;
+    return std::unexpected(FaultRecord{.device = device_->options().requester_id,
+                                       .pasid = pasid_of(attachment),
+                                       .iova = iova,
+                                       .access = access,
+                                       .reason = t.reason,
+                                       .domain = where->kind(),
+                                       .depth = depth_of(domain, where),
+                                       .level = t.walk.level,
+                                       .entry_address = t.walk.entry_address,
+                                       .entry = t.walk.entry});
+  }
+  Range block = Range::block(iova, t.size_lg2);
+  if (messages) block = without(block, *messages, iova);
+  std::uint64_t const rest = std::min(block.last - iova, chunk.length - 1);  // less one
+  // Accesses usually go on upwards, but may come back to the start of the page: include it if it lies in the same row.
+  std::uint64_t const back = iova - std::max(block.start, align_down(iova, 12));
+  Chunk const page = host_.memory->locate(t.output - back, access);
+  std::uint64_t const before = page && page.length > back && page.data + back == chunk.data ? back : 0;
+  // Only what was granted is cached: a later write walks again, to mark the page dirty.
+  Access const granted{t.attributes.access.read && access.read, access.write};
+  iotlb_->insert(iova, {Range{iova - before, iova + rest}, chunk.data - before, attachment.serial, generation, granted});
+  return Chunk{chunk.data, rest + 1};
+}
+
+template <class Copy>
+DmaResult Port::transfer(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Copy copy) {
+  DmaResult result;
+  while (result.done < length) {
+    Guard const guard(*this);
+    auto const chunk = translate(guard, iova + result.done, access, pasid);
+    if (!chunk) {
+      result.fault = chunk.error();
+      return result;
+    }
+    std::uint64_t const part = std::min({chunk->length, length - result.done, piece});
+    copy(chunk->data, result.done, part);
+    result.done += part;
+  }
+  return result;
+}
+
+DmaResult Port::read(Iova iova, void* to, std::uint64_t length, std::optional<Pasid> pasid) {
+  return transfer(iova, length, Access::reading(), pasid, [&](std::byte* data, std::uint64_t done, std::uint64_t part) {
+    std::memcpy(static_cast<std::byte*>(to) + done, data, part);
+  });
+}
+
+DmaResult Port::write(Iova iova, void const* from, std::uint64_t length, std::optional<Pasid> pasid) {
+  return transfer(iova, length, Access::writing(), pasid, [&](std::byte* data, std::uint64_t done, std::uint64_t part) {
+    std::memcpy(data, static_cast<std::byte const*>(from) + done, part);
+  });
+}
+
+template <class T, class Operation>
+Result<AtomicResult<T>> Port::atomic(Iova iova, std::optional<Pasid> pasid, Operation operation) {
+  static_assert(std::endian::native == std::endian::little, "operands are little-endian");
+  if (iova.value % sizeof(T) != 0) return fail(EINVAL, "an atomic operation must be naturally aligned");
+  Guard const guard(*this);
+  auto const chunk = translate(guard, iova, Access::both(), pasid);
+  if (!chunk) return AtomicResult<T>{.before = {}, .fault = chunk.error()};
+  if (chunk->length < sizeof(T) || reinterpret_cast<std::uintptr_t>(chunk->data) % sizeof(T) != 0)
+    return fail(EINVAL, "the memory behind an atomic operation is not naturally aligned");
+  return AtomicResult<T>{.before = operation(reinterpret_cast<T*>(chunk->data)), .fault = {}};
+}
+
+template <class T>
+Result<AtomicResult<T>> Port::fetch_add(Iova iova, T addend, std::optional<Pasid> pasid) {
+  return atomic<T>(iova, pasid, [&](T* word) { return __atomic_fetch_add(word, addend, __ATOMIC_SEQ_CST); });
+}
+
+template <class T>
+Result<AtomicResult<T>> Port::swap(Iova iova, T value, std::optional<Pasid> pasid) {
+  return atomic<T>(iova, pasid, [&](T* word) { return __atomic_exchange_n(word, value, __ATOMIC_SEQ_CST); });
+}
+
+template <class T>
+Result<AtomicResult<T>> Port::compare_swap(Iova iova, T expected, T value, std::optional<Pasid> pasid) {
+  return atomic<T>(iova, pasid, [&](T* word) {
+    __atomic_compare_exchange_n(word, &expected, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return expected;
+  });
+}
+
+template Result<AtomicResult<std::uint32_t>> Port::fetch_add(Iova, std::uint32_t, std::optional<Pasid>);
+template Result<AtomicResult<std::uint64_t>> Port::fetch_add(Iova, std::uint64_t, std::optional<Pasid>);
+template Result<AtomicResult<std::uint32_t>> Port::swap(Iova, std::uint32_t, std::optional<Pasid>);
+template Result<AtomicResult<std::uint64_t>> Port::swap(Iova, std::uint64_t, std::optional<Pasid>);
+template Result<AtomicResult<std::uint32_t>> Port::compare_swap(Iova, std::uint32_t, std::uint32_t, std::optional<Pasid>);
+template Result<AtomicResult<std::uint64_t>> Port::compare_swap(Iova, std::uint64_t, std::uint64_t, std::optional<Pasid>);
+
+}  // namespace swiommu

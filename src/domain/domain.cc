@@ -1,0 +1,120 @@
+#include "swiommu/domain/domain.h"
+
+#include <algorithm>
+
+namespace swiommu {
+
+std::string_view name(DomainKind kind) {
+  switch (kind) {
+    case DomainKind::identity: return "identity";
+    case DomainKind::blocking: return "blocking";
+    case DomainKind::paging: return "paging";
+    case DomainKind::nested: return "nested";
+    case DomainKind::shadow: return "shadow";
+  }
+  return "unknown";
+}
+
+Domain::Domain(Host host, std::shared_ptr<Domain> parent, Limits limits)
+    : host_(std::move(host)), parent_(std::move(parent)), limits_(limits) {}
+
+Domain::~Domain() { leave_parent(); }
+
+void Domain::leave_parent() noexcept {
+  if (!parent_) return;
+  Lock const lock(parent_->listeners_);
+  std::erase(parent_->children_, this);
+}
+
+Result<void> Domain::join_parent() {
+  return guarded([&]() -> Result<void> {
+    Lock const lock(parent_->listeners_);
+    parent_->children_.push_back(this);
+    return {};
+  });
+}
+
+Translation Domain::translate(std::uint64_t input, Access access, Update update) const {
+  if (!limits_.aperture.contains(input)) return {.reason = Reason::out_of_range, .where = this};
+  if (!limits_.rights.covers(access)) return {.reason = Reason::permission, .where = this};
+  Translation t = look_up(input, access, update);
+  t.attributes.access = t.attributes.access & limits_.rights;
+  while (t.size_lg2 > 0 && !limits_.aperture.contains(Range::block(input, t.size_lg2))) t.size_lg2--;
+  return t;
+}
+
+Chunk Domain::locate(std::uint64_t address, Access access) const {
+  Translation const t = translate(address, access, Update::yes);
+  if (!t.ok()) return {};
+  Chunk chunk = host_.memory->locate(t.output, access);
+  if (!chunk) return {};
+  std::uint64_t const rest = Range::block(address, t.size_lg2).last - address;  // less one
+  if (chunk.length - 1 > rest) chunk.length = rest + 1;
+  return chunk;
+}
+
+Result<void> Domain::refuse_inside_guard() {
+  if (guards_held() != 0) return fail(EDEADLK, "this thread is inside a DMA guard, which the call would wait for");
+  return {};
+}
+
+Result<void> Domain::invalidate(Range inputs) {
+  SWIOMMU_TRY(refuse_inside_guard());
+  make_stale(inputs);
+  wait_for_listeners();
+  return {};
+}
+
+void Domain::make_stale(Range inputs) noexcept {
+  // Sequentially consistent: before the grace period, whose barrier orders it against every guard.
+  generation_.fetch_add(1, std::memory_order_seq_cst);
+  SharedLock const lock(listeners_);
+  for (Domain* const child : children_) child->parent_lost(inputs);
+}
+
+void Domain::tell_gained(Range inputs) noexcept {
+  SharedLock const lock(listeners_);
+  for (Domain* const child : children_) child->parent_gained(inputs);
+}
+
+void Domain::wait_for_listeners() noexcept {
+  SharedLock const lock(listeners_);
+  if (!epochs_.empty()) host_.grace.wait(epochs_);
+}
+
+// Which inputs depend on these guest addresses is not known: all may.
+void Domain::parent_lost(Range) noexcept { make_stale(Range::all()); }
+void Domain::parent_gained(Range) noexcept {}
+
+Result<void> Domain::add_listener(Epoch& epoch) {
+  return guarded([&]() -> Result<void> {
+    if (parent_) SWIOMMU_TRY(parent_->add_listener(epoch));
+    try {
+      Lock const lock(listeners_);
+      epochs_.push_back(&epoch);
+    } catch (std::bad_alloc const&) {
+      if (parent_) parent_->remove_listener(epoch);
+      throw;
+    }
+    return {};
+  });
+}
+
+void Domain::remove_listener(Epoch& epoch) noexcept {
+  {
+    Lock const lock(listeners_);
+    // One registration of possibly several: a port may reach a parent on more than one way.
+    if (auto const at = std::ranges::find(epochs_, &epoch); at != epochs_.end()) epochs_.erase(at);
+  }
+  if (parent_) parent_->remove_listener(epoch);
+}
+
+Result<Host> Host::create(std::shared_ptr<MemoryView const> memory) {
+  auto tables = TableAllocator::create();
+  if (!tables) return std::unexpected(std::move(tables).error());
+  auto grace = GracePeriod::create();
+  if (!grace) return std::unexpected(std::move(grace).error());
+  return Host{std::move(memory), std::move(*tables), *grace};
+}
+
+}  // namespace swiommu

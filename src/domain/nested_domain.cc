@@ -1,0 +1,66 @@
+#include "swiommu/domain/nested_domain.h"
+
+#include <algorithm>
+
+namespace swiommu {
+
+Result<std::shared_ptr<NestedDomain>> NestedDomain::create(std::shared_ptr<Domain> parent, std::optional<UserPageTable> const& table,
+                                                           std::optional<UserPageTable> const& upper, Limits limits) {
+  return guarded([&]() -> Result<std::shared_ptr<NestedDomain>> {
+    Host const& host = parent->host();
+    std::shared_ptr<NestedDomain> domain(new NestedDomain(host, parent, limits));
+    for (auto const& [description, place] : {std::pair{&table, &domain->table_}, std::pair{&upper, &domain->upper_}}) {
+      if (!*description) continue;
+      auto opened = PageTable::open(**description, *parent);
+      if (!opened) return std::unexpected(std::move(opened).error());
+      *place = std::move(*opened);
+    }
+    SWIOMMU_TRY(domain->join_parent());
+    return domain;
+  });
+}
+
+PageTable const* NestedDomain::table_for(std::uint64_t iova) const {
+  // With two tables bit 55 chooses (Arm DDI 0487, D8.2.4); with one, it serves all.
+  if (upper_ && (!table_ || (iova >> 55 & 1) != 0)) return upper_.get();
+  return table_.get();
+}
+
+Translation NestedDomain::look_up(std::uint64_t input, Access access, Update update) const {
+  PageTable const* const table = table_for(input);
+  if (table == nullptr) return {.reason = Reason::not_mapped, .where = this};
+  return through_parent(*this, table->walk(input, access, update), access, update);
+}
+
+Translation through_parent(Domain const& domain, Walk const& walk, Access access, Update update) {
+  Translation t{.reason = walk.reason, .where = &domain, .walk = walk, .size_lg2 = walk.size_lg2};
+  t.attributes = walk.attributes;
+  if (!walk.ok()) return t;
+  Translation const under = domain.parent()->translate(walk.output, access, update);
+  if (!under.ok()) {
+    t.reason = under.reason == Reason::not_mapped || under.reason == Reason::out_of_range ? Reason::output_unreachable : under.reason;
+    t.where = under.where;
+    t.walk = under.walk;
+    return t;
+  }
+  t.output = under.output;
+  t.size_lg2 = std::min(walk.size_lg2, under.size_lg2);
+  t.attributes.access = walk.attributes.access & under.attributes.access;
+  t.attributes.coherent = walk.attributes.coherent || under.attributes.coherent;
+  return t;
+}
+
+bool NestedDomain::visit(Range iovas, FunctionRef<bool(Leaf const&)> visit, std::uint64_t budget) const {
+  auto const part = limits().aperture.intersection(iovas);
+  if (!part) return true;
+  auto const clipped = [&](Leaf const& leaf) {
+    Leaf shown = leaf;
+    shown.attributes.access = leaf.attributes.access & limits().rights;
+    return visit(shown);
+  };
+  for (auto const* const table : {&table_, &upper_})
+    if (*table && !(*table)->visit(*part, clipped, budget)) return false;
+  return true;
+}
+
+}  // namespace swiommu

@@ -1,0 +1,63 @@
+#include "swiommu/domain/paging_domain.h"
+
+namespace swiommu {
+
+Result<std::shared_ptr<PagingDomain>> PagingDomain::create(Host const& host, FormatConfiguration const& format, Limits limits) {
+  return guarded([&]() -> Result<std::shared_ptr<PagingDomain>> {
+    auto table = PageTable::create(format, host.tables);
+    if (!table) return std::unexpected(std::move(table).error());
+    return std::shared_ptr<PagingDomain>(new PagingDomain(host, std::move(*table), limits));
+  });
+}
+
+Translation PagingDomain::look_up(std::uint64_t input, Access access, Update update) const {
+  Translation t{.where = this, .walk = table_->walk(input, access, update)};
+  t.reason = t.walk.reason;
+  t.output = t.walk.output;
+  t.size_lg2 = t.walk.size_lg2;
+  t.attributes = t.walk.attributes;
+  return t;
+}
+
+Result<void> PagingDomain::map(Range guest, HostAddress output, Attributes attributes) {
+  SWIOMMU_TRY(refuse_inside_guard());
+  Gather gather;
+  SWIOMMU_TRY(table_->map(guest, output.value, attributes, Existing::refuse, Cut::refuse, gather));
+  // Nothing cached can be stale, but a walker may still be in an empty table whose place a large leaf has taken.
+  if (gather.has_tables()) wait_for_listeners();
+  gather.finish();
+  tell_gained(guest);
+  return {};
+}
+
+Result<void> PagingDomain::replace(Range guest, HostAddress output, Attributes attributes) {
+  SWIOMMU_TRY(refuse_inside_guard());
+  Gather gather;
+  SWIOMMU_TRY(table_->map(guest, output.value, attributes, Existing::replace, Cut::split, gather));
+  make_stale(guest);
+  wait_for_listeners();
+  gather.finish();
+  return {};
+}
+
+Result<std::uint64_t> PagingDomain::unmap(Range guest, Cut cut) {
+  SWIOMMU_TRY(refuse_inside_guard());
+  Gather gather;
+  auto const bytes = table_->unmap(guest, cut, gather);
+  if (!bytes) return bytes;
+  make_stale(guest);
+  wait_for_listeners();
+  gather.finish();
+  return bytes;
+}
+
+Result<void> PagingDomain::read_dirty(Range guest, Clear clear, FunctionRef<void(Range)> report) {
+  SWIOMMU_TRY(refuse_inside_guard());
+  SWIOMMU_TRY(table_->read_flags(Flag::dirty, guest, clear, report));
+  // A port that has cached "dirty already" must set the flag anew, and what it is writing now must be visible.
+  if (clear == Clear::yes) make_stale(guest);
+  wait_for_listeners();
+  return {};
+}
+
+}  // namespace swiommu
