@@ -1,0 +1,40 @@
+#!/bin/bash
+# Installs swiommu into a temporary folder and builds examples/device against it, outside the tree; then runs it. With the
+# static and with the shared library.
+set -euo pipefail
+export LC_ALL=C.UTF-8
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source_folder=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+check() {
+  local kind=$1 shared=$2 prefix=$work/$1/prefix
+  cmake -S "$source_folder" -B "$work/$kind/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS="$shared" \
+    -DSWIOMMU_TESTS=OFF -DSWIOMMU_BENCH=OFF -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_LIBDIR=lib \
+    --log-level=WARNING >"$work/log"
+  cmake --build "$work/$kind/build" --parallel "$(nproc)" >"$work/log"
+  cmake --install "$work/$kind/build" >"$work/log"
+
+  mkdir -p "$work/$kind/example"
+  cp -R "$source_folder/examples/device/." "$work/$kind/example/"
+  cmake -S "$work/$kind/example" -B "$work/$kind/example/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_PREFIX_PATH="$prefix" --log-level=WARNING >"$work/log"
+  cmake --build "$work/$kind/example/build" >"$work/log"
+
+  # only what was installed is left for the example to find
+  rm -rf "${work:?}/$kind/build"
+  "$work/$kind/example/build/device" >"$work/log"
+  if [[ -e $source_folder/src/tools/main.cc ]]; then "$prefix/bin/swiommu" --help >"$work/log"; fi
+  echo "install: the example builds and runs against the $kind library"
+}
+
+failed() {
+  cat "$work/log"
+  echo "install: failed"
+}
+trap failed ERR
+set -o errtrace
+
+check static OFF
+check shared ON

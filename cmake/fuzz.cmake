@@ -1,0 +1,17 @@
+# One libFuzzer program per fuzz/*.cc.
+if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  message(FATAL_ERROR "SWIOMMU_FUZZ needs clang++: libFuzzer comes with it")
+endif()
+# code coverage for the library, which the fuzzer steers by
+target_compile_options(swiommu PRIVATE -fsanitize=fuzzer-no-link)
+target_link_options(swiommu PUBLIC -fsanitize=fuzzer-no-link)
+file(GLOB fuzz_sources CONFIGURE_DEPENDS fuzz/*.cc)
+foreach(source ${fuzz_sources})
+  cmake_path(GET source STEM name)
+  add_executable(fuzz_${name} ${source})
+  target_include_directories(fuzz_${name} PRIVATE src)
+  target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(fuzz_${name} PRIVATE swiommu fmt::fmt)
+  swiommu_settings(fuzz_${name})
+endforeach()

@@ -1,0 +1,63 @@
+# One test program out of every *_test.cc, so that adding a test needs no edit here.
+file(GLOB_RECURSE test_sources CONFIGURE_DEPENDS src/*_test.cc tests/*_test.cc)
+list(FILTER test_sources EXCLUDE REGEX "/tests/no_wait/")
+file(GLOB no_wait_sources CONFIGURE_DEPENDS tests/no_wait/*.cc)
+if(SWIOMMU_SANITIZE)
+  set(no_wait_sources "")  # wrong on purpose: a sanitizer would say so
+endif()
+
+# What is slow, as the thread sanitizer is, builds and runs a part only.
+set(test_filter "")
+if(SWIOMMU_TEST_SUITES)
+  list(JOIN SWIOMMU_TEST_SUITES "|" suites)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${test_sources})
+  foreach(source ${test_sources})
+    file(STRINGS ${source} matching REGEX "^ *[A-Z_]*(TEST|PROP|SUITE)[A-Z_]*\\([A-Za-z0-9_]*(${suites})" LIMIT_COUNT 1)
+    if(NOT matching)
+      list(REMOVE_ITEM test_sources ${source})
+    endif()
+  endforeach()
+  list(TRANSFORM SWIOMMU_TEST_SUITES REPLACE "(.+)" "*\\1*.*" OUTPUT_VARIABLE test_filter)
+  list(JOIN test_filter ":" test_filter)
+  set(test_filter TEST_FILTER ${test_filter})
+endif()
+if(NOT test_sources AND NOT no_wait_sources)
+  return()
+endif()
+
+find_package(GTest REQUIRED)
+find_package(rapidcheck REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+include(GoogleTest)
+
+function(swiommu_test_program target library)
+  add_executable(${target} ${ARGN})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(${target} PRIVATE SWIOMMU_TEST_CORPUS="${PROJECT_SOURCE_DIR}/tests/corpus")
+  if(TARGET swiommu_tool)
+    target_compile_definitions(${target} PRIVATE SWIOMMU_PROGRAM="$<TARGET_FILE:swiommu_tool>")
+    add_dependencies(${target} swiommu_tool)
+  endif()
+  target_link_libraries(${target} PRIVATE ${library} fmt::fmt PkgConfig::libelf PkgConfig::libzstd CLI11::CLI11
+    nlohmann_json::nlohmann_json rapidcheck rapidcheck_gtest rapidcheck_gmock GTest::gmock GTest::gtest GTest::gmock_main)
+  swiommu_settings(${target})
+  # PRE_TEST: the tests are listed by ctest, so that a build runs nothing
+  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 ${test_filter}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} PROPERTIES TIMEOUT ${SWIOMMU_TEST_TIMEOUT})
+endfunction()
+
+if(test_sources)
+  swiommu_test_program(swiommu_tests swiommu ${test_sources})
+  if(TARGET swiommu_subcommands)
+    target_link_libraries(swiommu_tests PRIVATE swiommu_subcommands)
+  endif()
+endif()
+
+# The library once more, made wrong on purpose: it does not wait for DMA in flight. The tests beside it prove that the
+# tests of that wait can fail.
+if(no_wait_sources)
+  swiommu_library(swiommu_no_wait STATIC EXCLUDE_FROM_ALL)
+  target_compile_definitions(swiommu_no_wait PUBLIC SWIOMMU_NO_GRACE_WAIT)
+  swiommu_test_program(swiommu_no_wait_tests swiommu_no_wait ${no_wait_sources})
+endif()
