@@ -42,6 +42,20 @@ std::string cause(FaultRecord const& record) {
 
 }  // namespace
 
+FaultRecord fault_of(Domain const& attached, Translation const& t, std::uint64_t iova, Access access) {
+  Domain const* const where = t.where != nullptr ? t.where : &attached;
+  std::uint8_t depth = 0;
+  for (Domain const* d = &attached; d != nullptr && d != where; d = d->parent().get()) depth++;
+  return {.iova = iova,
+          .access = access,
+          .reason = t.reason,
+          .domain = where->kind(),
+          .depth = depth,
+          .level = t.walk.level,
+          .entry_address = t.walk.entry_address,
+          .entry = t.walk.entry};
+}
+
 std::string describe(FaultRecord const& record) {
   std::string const pasid = record.pasid ? fmt::format(" pasid 0x{:x}", *record.pasid) : "";
   return fmt::format("iova 0x{:x},{} {}: {}", record.iova, pasid, words(record.access), cause(record));

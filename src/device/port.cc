@@ -17,12 +17,6 @@ std::optional<Pasid> pasid_of(Attachment const& attachment) {
   return attachment.key == no_pasid ? std::nullopt : std::optional(static_cast<Pasid>(attachment.key));
 }
 
-std::uint8_t depth_of(Domain const& attached, Domain const* where) {
-  std::uint8_t depth = 0;
-  for (Domain const* d = &attached; d != nullptr && d != where; d = d->parent().get()) depth++;
-  return depth;
-}
-
 // The block around `iova` without what is beyond the edges of `hole`.
 Range without(Range block, Range hole, std::uint64_t iova) {
   if (!block.overlaps(hole)) return block;
@@ -69,17 +63,10 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
     if (!chunk) t.reason = Reason::output_unreachable;
   }
   if (!t.ok()) {
-    Domain const* const where = t.where ? t.where : &domain;
-    return std::unexpected(FaultRecord{.device = device_->options().requester_id,
-                                       .pasid = pasid_of(attachment),
-                                       .iova = iova,
-                                       .access = access,
-                                       .reason = t.reason,
-                                       .domain = where->kind(),
-                                       .depth = depth_of(domain, where),
-                                       .level = t.walk.level,
-                                       .entry_address = t.walk.entry_address,
-                                       .entry = t.walk.entry});
+    FaultRecord record = fault_of(domain, t, iova, access);
+    record.device = device_->options().requester_id;
+    record.pasid = pasid_of(attachment);
+    return std::unexpected(record);
   }
   Range block = Range::block(iova, t.size_lg2);
   if (messages) block = without(block, *messages, iova);

@@ -25,6 +25,9 @@ struct FaultRecord {
   std::uint64_t entry = 0;                   // its value; 0 if it could not be read
 };
 
+// The record of a translation through `attached` that failed; who it was is left to the caller.
+FaultRecord fault_of(Domain const& attached, Translation const& translation, std::uint64_t iova, Access access);
+
 // One sentence: "iova 0x7f002000, write: entry at 0x1a3010 = 0x1f00105 (level 0 of the user page table) does not allow it".
 std::string describe(FaultRecord const& record);
 

@@ -25,6 +25,9 @@ class ShadowDomain final : public Domain {
   // now, and must be refreshed whole. EDEADLK.
   Result<void> refresh(Range iovas);
 
+  // What the shadow holds: iovas to host addresses. Not beside refresh or changes of the parent.
+  bool visit(Range iovas, FunctionRef<bool(Leaf const&)> visit) const { return shadow_->visit(iovas, visit); }
+
  private:
   ShadowDomain(Host const& host, std::shared_ptr<Domain> parent, Limits limits)
       : Domain(host, std::move(parent), limits), epoch_(host.grace) {}

@@ -1,0 +1,72 @@
+#include "swiommu/domain/mapping_visit.h"
+
+#include <algorithm>
+
+#include "swiommu/domain/nested_domain.h"
+#include "swiommu/domain/paging_domain.h"
+#include "swiommu/domain/shadow_domain.h"
+
+namespace swiommu {
+
+namespace {
+
+// One leaf of a user page table, in as many pieces as the domain under it makes of it.
+bool visit_through(Domain const& parent, Leaf const& leaf, FunctionRef<bool(Mapping const&)> visit) {
+  for (std::uint64_t at = leaf.range.start;;) {
+    std::uint64_t const guest = leaf.output + (at - leaf.range.start);
+    Translation const t = parent.translate(guest, {}, Update::no);
+    std::uint64_t const block = Range::block(guest, t.ok() ? t.size_lg2 : 12).last - guest;  // less one
+    std::uint64_t const last = at + std::min(leaf.range.last - at, block);
+    if (t.ok()) {
+      Attributes attributes = leaf.attributes;
+      attributes.access = attributes.access & t.attributes.access;
+      if (!visit({{at, last}, t.output, attributes, std::min(leaf.size_lg2, t.size_lg2)})) return false;
+    }
+    if (last == leaf.range.last) return true;
+    at = last + 1;
+  }
+}
+
+Mapping mapping_of(Leaf const& leaf) { return {leaf.range, leaf.output, leaf.attributes, leaf.size_lg2}; }
+
+}  // namespace
+
+bool visit_mappings(Domain const& domain, Range inputs, FunctionRef<bool(Mapping const&)> visit, std::uint64_t budget) {
+  auto const inside = domain.limits().aperture.intersection(inputs);
+  if (!inside) return true;
+  switch (domain.kind()) {
+    case DomainKind::blocking: return true;
+    case DomainKind::identity: {
+      Translation const t = domain.translate(inside->start, {}, Update::no);
+      if (!domain.parent()) return visit({*inside, t.output, t.attributes, 64});
+      return visit_mappings(*domain.parent(), *inside, visit, budget);
+    }
+    case DomainKind::paging:
+      return static_cast<PagingDomain const&>(domain).visit(*inside, [&](Leaf const& leaf) { return visit(mapping_of(leaf)); });
+    case DomainKind::shadow:
+      return static_cast<ShadowDomain const&>(domain).visit(*inside, [&](Leaf const& leaf) { return visit(mapping_of(leaf)); });
+    case DomainKind::nested:
+      return static_cast<NestedDomain const&>(domain).visit(
+          *inside, [&](Leaf const& leaf) { return visit_through(*domain.parent(), leaf, visit); }, budget);
+  }
+  return true;
+}
+
+bool visit_coalesced(Domain const& domain, Range inputs, FunctionRef<bool(Mapping const&)> visit, std::uint64_t budget) {
+  std::optional<Mapping> pending;
+  bool const reached = visit_mappings(
+      domain, inputs,
+      [&](Mapping const& next) {
+        if (pending && pending->continued_by(next)) {
+          pending->range.last = next.range.last;
+          return true;
+        }
+        bool const go_on = !pending || visit(*pending);
+        pending = go_on ? std::optional(next) : std::nullopt;
+        return go_on;
+      },
+      budget);
+  return pending ? visit(*pending) && reached : reached;
+}
+
+}  // namespace swiommu

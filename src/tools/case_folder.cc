@@ -1,0 +1,79 @@
+#include "tools/case_folder.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tools/numbers.h"
+
+namespace swiommu::tools {
+
+namespace {
+
+using Json = nlohmann::json;
+
+std::unexpected<Error> wrong(std::filesystem::path const& file, std::string const& what) {
+  return fail(EINVAL, fmt::format("{}: {}", file.string(), what));
+}
+
+// Numbers are strings, because JSON has no hexadecimal ones.
+Result<std::uint64_t> number(Json const& value, std::string const& what) {
+  if (value.is_number_unsigned()) return value.get<std::uint64_t>();
+  if (value.is_string()) return parse_number(value.get<std::string>(), what);
+  return fail(EINVAL, what + " is neither a number nor a string like \"0x1000\"");
+}
+
+Result<Case> interpret(Json const& json, std::filesystem::path const& folder, std::filesystem::path const& file) {
+  Case result{.name = folder.filename().empty() ? folder.parent_path().filename().string() : folder.filename().string(),
+              .memory = {},
+              .iommu = {},
+              .registers = {}};
+  if (!json.is_object()) return wrong(file, "not an object");
+  if (!json.contains("iommu") || !json["iommu"].is_string()) return wrong(file, "\"iommu\" is missing (vtd, smmu, amd, riscv, s390)");
+  result.iommu = json["iommu"].get<std::string>();
+  if (!json.contains("registers") || !json["registers"].is_object()) return wrong(file, "\"registers\" is missing or no object");
+  for (auto const& [name, value] : json["registers"].items()) {
+    auto const read = number(value, fmt::format("register {}", name));
+    if (!read) return wrong(file, read.error().about);
+    result.registers.emplace(name, *read);
+  }
+  if (json.contains("device")) {
+    Json const& device = json["device"];
+    if (!device.is_object() || !device.contains("id")) return wrong(file, "\"device\" has no \"id\"");
+    auto const id = number(device["id"], "the device id");
+    if (!id) return wrong(file, id.error().about);
+    if (*id > 0xffffffff) return wrong(file, fmt::format("the device id 0x{:x} has more than 32 bits", *id));
+    result.device = static_cast<std::uint32_t>(*id);
+  }
+  std::string const order = json.value("byte_order", "little");
+  if (order != "little" && order != "big") return wrong(file, fmt::format("byte_order '{}' is neither little nor big", order));
+  result.big_endian = order == "big";
+  return result;
+}
+
+}  // namespace
+
+Result<Case> read_case(std::filesystem::path const& folder) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(folder, ignored))
+    return fail(ENOENT, fmt::format("the case '{}' is no folder", folder.string()));
+  auto const file = folder / "case.json";
+  std::ifstream stream(file);
+  if (!stream) return fail(ENOENT, fmt::format("{} cannot be opened", file.string()));
+  Result<Case> result = fail(EINVAL, "");
+  try {
+    result = interpret(Json::parse(stream), folder, file);
+  } catch (Json::exception const& problem) {
+    return wrong(file, problem.what());
+  }
+  if (!result) return result;
+  for (char const* const name : {"memory.elf", "memory.elf.zst"})
+    if (std::filesystem::exists(folder / name, ignored)) {
+      result->memory = folder / name;
+      return result;
+    }
+  return fail(ENOENT, fmt::format("{} holds neither memory.elf nor memory.elf.zst", folder.string()));
+}
+
+}  // namespace swiommu::tools
