@@ -13,7 +13,8 @@
 // Checked where PR = 1 (what the event log calls RZ, "reserved bit not zero or invalid level encoding"): NextLevel of a table
 // entry not below its own level; a leaf at level 5 (table "Page table level parameters": none there); an encoded size that is
 // the own size of the level or does not belong to it, or is larger than the 52 output bits; bits 58:52 of a leaf, bits 60:52
-// of a table entry; address bits at and above the output size, if that is configured smaller than 52 (reported as such).
+// of a table entry (60:59 unverified); address bits at and above the output size, if that is configured smaller than 52
+// (reported as such).
 // Ignored: bits 4:1, 8:7, 59 (U) of a leaf, 63; and address bits below the size of a leaf with NextLevel 0 (unverified: the
 // text asks for aligned addresses and does not say what happens otherwise).
 // 512 GiB leaves (level 3, NextLevel 0) are understood, but never written: hardware is known that gets them wrong. Nor is
