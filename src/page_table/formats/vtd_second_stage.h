@@ -1,10 +1,13 @@
 // Intel VT-d second-stage tables: "Intel Virtualization Technology for Directed I/O", section 9.8.
 //
 // The manual's SS-PTE, SS-PDE, SS-PDPE, SS-PML4E and SS-PML5E are our levels 0 to 4. There is no present bit: an entry
-// with neither R nor W is not present. R and W are combined along the path (section 3.7.1).
-// Checked (section 7.1.3 "reserved fields"): bit 7 at levels 3 and 4; the address bits below the size of a large leaf;
-// address bits at and above the output size. Ignored: bits 10, 61:52, 63, and IPAT, EMT and TM, which say nothing to a
-// walker without caches.
+// with neither R nor W is not present, whatever else it holds (X counts only for execute requests, which current revisions
+// do not have). R and W are combined along the path (section 3.7.1).
+// Checked (section 7.1.3 "reserved fields"): bit 7 at levels 3 and 4; bit 11 of a table entry; bit 62 (TM until revision 3.2,
+// reserved since); the address bits below the size of a large leaf; address bits at and above the output size.
+// Ignored: bits 2, 10, 61:52, 63, bit 7 at level 0, bits 6:3 (IPAT and EMT of a leaf, which say nothing to a walker without
+// caches), and A and D without SSADE. A leaf may have SNP: snoop control is taken as announced.
+// A and D are enabled together, by SSADE of the PASID entry: either accessed_updates or dirty_updates stands for it.
 #pragma once
 #include "page_table/format.h"
 #include "swiommu/page_table/format_configuration.h"
@@ -16,11 +19,13 @@ class VtdSecondStage {
   using Entry = std::uint64_t;
 
   explicit constexpr VtdSecondStage(FormatConfiguration const& c)
-      : geometry_(radix(c.levels ? c.levels : 4)), output_bits_(c.output_bits ? c.output_bits : 52), updates_(c.dirty_updates) {}
+      : geometry_(radix(c.levels ? c.levels : 4)), output_bits_(c.output_bits ? c.output_bits : 52),
+        beyond_output_(bit_span(51, 0) & ~low_bits(output_bits_)), updates_(c.accessed_updates || c.dirty_updates) {}
 
   static Result<void> check(FormatConfiguration const& c) {
     if (c.levels != 0 && (c.levels < 3 || c.levels > 5)) return fail(EINVAL, "VT-d second stage has 3, 4 or 5 levels");
-    if (c.output_bits > 52) return fail(EINVAL, "VT-d second stage outputs at most 52 bits");
+    if (c.output_bits != 0 && (c.output_bits < 32 || c.output_bits > 52))
+      return fail(EINVAL, "VT-d second stage outputs 32 to 52 bits");
     return {};
   }
 
@@ -29,11 +34,11 @@ class VtdSecondStage {
 
   constexpr EntryKind kind(Entry e, unsigned level) const {
     if ((e & (read | write)) == 0) return EntryKind::empty;
-    bool const is_leaf = level == 0 || (e & page_size) != 0;
-    if (is_leaf && level > 2) return EntryKind::malformed;
-    std::uint64_t const below = is_leaf ? bit_span(11 + 9 * level, 12) : 0;
-    if ((e & (below | beyond_output())) != 0) return EntryKind::malformed;
-    return is_leaf ? EntryKind::leaf : EntryKind::table;
+    bool const leaf = is_leaf(e, level);
+    if (leaf && level > 2) return EntryKind::malformed;
+    Entry const reserved = leaf ? bit_span(11 + 9 * level, 12) : snoop;
+    if ((e & (reserved | transient | beyond_output_)) != 0) return EntryKind::malformed;
+    return leaf ? EntryKind::leaf : EntryKind::table;
   }
 
   constexpr Entry empty(unsigned) const { return 0; }
@@ -43,7 +48,8 @@ class VtdSecondStage {
 
   constexpr std::uint64_t leaf_sizes(unsigned level) const { return level <= 2 ? bit(12 + 9 * level) : 0; }
   constexpr Entry leaf(std::uint64_t address, unsigned level, unsigned, Attributes a) const {
-    return address | (a.access.read ? read : 0) | (a.access.write ? write : 0) | (level ? page_size : 0) | (a.coherent ? snoop : 0);
+    return address | (a.access.read ? read : 0) | (a.access.write ? write : 0) | (level ? page_size : 0) |
+           (a.coherent ? snoop : 0);
   }
   constexpr unsigned leaf_size_lg2(Entry, unsigned level, std::uint64_t) const { return 12 + 9 * level; }
   constexpr std::uint64_t leaf_address(Entry e, unsigned level, std::uint64_t) const { return e & bit_span(51, 12 + 9 * level); }
@@ -53,8 +59,7 @@ class VtdSecondStage {
 
   constexpr Entry touched(Entry e, unsigned level, bool writes) const {
     if (!updates_) return e;
-    bool const is_leaf = level == 0 || (e & page_size) != 0;
-    return e | accessed | (writes && is_leaf ? dirty : 0);
+    return e | accessed | (writes && is_leaf(e, level) ? dirty : 0);
   }
   constexpr bool tracks_accessed() const { return updates_; }
   constexpr bool is_accessed(Entry e) const { return (e & accessed) != 0; }
@@ -66,16 +71,20 @@ class VtdSecondStage {
   static constexpr std::span<BitName const> bit_names() { return names; }
 
  private:
-  static constexpr Entry read = bit(0), write = bit(1), page_size = bit(7), accessed = bit(8), dirty = bit(9), snoop = bit(11);
-  static constexpr BitName names[] = {{62, "TM"}, {11, "SNP"}, {9, "D"}, {8, "A"}, {7, "PS"}, {6, "IPAT"}, {2, "X"}, {1, "W"}, {0, "R"}};
+  static constexpr Entry read = bit(0), write = bit(1), page_size = bit(7), accessed = bit(8), dirty = bit(9), snoop = bit(11),
+                         transient = bit(62);
+  static constexpr BitName names[] = {{62, "TM"},   {11, "SNP"},  {9, "D"},     {8, "A"}, {7, "PS"}, {6, "IPAT"},
+                                      {5, "EMT.2"}, {4, "EMT.1"}, {3, "EMT.0"}, {2, "X"}, {1, "W"},  {0, "R"}};
 
-  constexpr std::uint64_t beyond_output() const { return bit_span(51, 0) & ~low_bits(output_bits_); }
+  static constexpr bool is_leaf(Entry e, unsigned level) { return level == 0 || (e & page_size) != 0; }
 
   Geometry geometry_;
   unsigned output_bits_;
+  Entry beyond_output_;
   bool updates_;
 };
 
-static_assert(PageTableFormat<VtdSecondStage> && CombinesRights<VtdSecondStage> && TracksDirty<VtdSecondStage>);
+static_assert(PageTableFormat<VtdSecondStage> && CombinesRights<VtdSecondStage> && TracksAccessed<VtdSecondStage> &&
+              TracksDirty<VtdSecondStage>);
 
 }  // namespace swiommu
