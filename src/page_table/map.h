@@ -44,7 +44,7 @@ class Mapper {
       } else {
         last = std::min(g.item(level, at).last, range.last);
         std::optional<std::uint64_t> child;
-        Entry const e = table ? load(*table, g.index(level, at)) : format_.empty(level);
+        Entry const e = table ? load(level, *table, g.index(level, at)) : format_.empty(level);
         switch (format_.kind(e, level)) {
           case EntryKind::table: child = format_.table_address(e, level); break;
           case EntryKind::empty: needs.tables[level - 1]++; break;
@@ -94,15 +94,15 @@ class Mapper {
   void retire(std::uint64_t table, unsigned level, Gather& gather) {
     if (level > 0) {
       for (std::uint64_t i = 0; i < bit(format_.geometry().level[level].index_bits); i++)
-        if (Entry const e = load(table, i); format_.kind(e, level) == EntryKind::table)
+        if (Entry const e = load(level, table, i); format_.kind(e, level) == EntryKind::table)
           retire(format_.table_address(e, level), level - 1, gather);
     }
     memory_.retire(gather, table, table_size_lg2(format_, level));
   }
 
  private:
-  Entry load(std::uint64_t table, std::uint64_t index) const {
-    return memory_.template load<Entry>(table, index).value_or(format_.empty(0));
+  Entry load(unsigned level, std::uint64_t table, std::uint64_t index) const {
+    return memory_.template load<Entry>(table, index).value_or(format_.empty(level));
   }
 
   static std::unexpected<Error> already_mapped(std::uint64_t input) {
@@ -115,7 +115,7 @@ class Mapper {
   std::optional<std::uint64_t> first_leaf(unsigned level, std::uint64_t table, Range range) const {
     Geometry const& g = format_.geometry();
     for (std::uint64_t at = range.start;;) {
-      Entry const e = load(table, g.index(level, at));
+      Entry const e = load(level, table, g.index(level, at));
       std::uint64_t const last = std::min(g.item(level, at).last, range.last);
       EntryKind const kind = format_.kind(e, level);
       if (kind == EntryKind::table) {
@@ -136,7 +136,7 @@ class Mapper {
     for (std::uint64_t n = 0; n < bit(lg2 - g.level[level].shift); n++) {
       std::uint64_t const output = target.at(at) + shift_left(n, g.level[level].shift);
       Entry const word = inherit(format_.leaf(output, level, lg2, target.attributes));
-      Entry const old = load(table, first + n);
+      Entry const old = load(level, table, first + n);
       memory_.template store<Entry>(table, first + n, word);
       // An empty table that a large leaf takes the place of, or one whose leaves it replaces.
       if (level > 0 && format_.kind(old, level) == EntryKind::table)
@@ -148,7 +148,7 @@ class Mapper {
   void descend(unsigned level, std::uint64_t table, Range range, Target const& target, Stash& stash, Gather& gather,
                Inherit const& inherit) {
     std::uint64_t const i = format_.geometry().index(level, range.start);
-    Entry e = load(table, i);
+    Entry e = load(level, table, i);
     while (format_.kind(e, level) != EntryKind::table) {
       std::uint64_t const child = stash.take(level - 1);
       commit(level - 1, child, range, target, stash, gather, inherit);

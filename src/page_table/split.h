@@ -26,10 +26,22 @@ class Splitter {
     Geometry const& g = format_.geometry();
     auto const place = *find(boundary);
     auto const target = target_of(place.entry, place.level, boundary);
+    Mapper<F, M> const mapper(format_, memory_);
     for (unsigned l = place.level; !is_aligned(boundary, g.level[l].shift); l--) {
       needs.tables[l - 1]++;
-      if (l > 1)
-        SWIOMMU_TRY((Mapper<F, M>(format_, memory_).plan(l - 1, std::nullopt, g.item(l, boundary), target, Existing::refuse, needs)));
+      if (l > 1) SWIOMMU_TRY(mapper.plan(l - 1, std::nullopt, g.item(l, boundary), target, Existing::refuse, needs));
+    }
+    // A run whose items cannot stand alone (AMD v1: 1 TiB, because there are no 512 GiB leaves) becomes tables, all of it.
+    unsigned const shift = g.level[place.level].shift;
+    if (place.level > 0 && format_.leaf_size_lg2(place.entry, place.level, boundary) > shift &&
+        (format_.leaf_sizes(place.level) & bit(shift)) == 0) {
+      Range const entry = Range::block(boundary, format_.leaf_size_lg2(place.entry, place.level, boundary));
+      for (std::uint64_t at = entry.start;; at += bit(shift)) {
+        needs.tables[place.level - 1]++;
+        if (place.level > 1)
+          SWIOMMU_TRY(mapper.plan(place.level - 1, std::nullopt, g.item(place.level, at), target, Existing::refuse, needs));
+        if (g.item(place.level, at).last == entry.last) break;
+      }
     }
     return {};
   }
@@ -38,10 +50,12 @@ class Splitter {
     Geometry const& g = format_.geometry();
     while (straddling(boundary)) {
       auto const place = *find(boundary);
-      if (format_.leaf_size_lg2(place.entry, place.level, boundary) > g.level[place.level].shift)
+      unsigned const lg2 = format_.leaf_size_lg2(place.entry, place.level, boundary);
+      unsigned const shift = g.level[place.level].shift;
+      if (lg2 > shift && (format_.leaf_sizes(place.level) & bit_span(lg2 - 1, shift)) != 0)
         break_run(place, boundary);
       else
-        break_item(place, boundary, stash, gather);
+        break_items(place, Range::block(boundary, lg2), stash, gather);
     }
   }
 
@@ -83,37 +97,44 @@ class Splitter {
     return word;
   }
 
-  // A run becomes single items of its level, one by one: each item translates the same before and after.
+  // A run becomes runs, or single items, of the next smaller size of its level, item by item: each item translates the same
+  // before and after.
   void break_run(Place const& place, std::uint64_t boundary) {
     Geometry const& g = format_.geometry();
     unsigned const shift = g.level[place.level].shift;
+    unsigned const lg2 = format_.leaf_size_lg2(place.entry, place.level, boundary);
+    unsigned const smaller = log2_floor(format_.leaf_sizes(place.level) & bit_span(lg2 - 1, shift));
     auto const target = target_of(place.entry, place.level, boundary);
-    std::uint64_t const count = bit(format_.leaf_size_lg2(place.entry, place.level, boundary) - shift);
-    std::uint64_t const first = place.index & ~(count - 1);
+    std::uint64_t const first = place.index & ~(bit(lg2 - shift) - 1);
     Entry flags = place.entry;
     if constexpr (TracksDirty<F>)  // the flag of any item speaks for the whole run
-      for (std::uint64_t n = 0; n < count; n++)
+      for (std::uint64_t n = 0; n < bit(lg2 - shift); n++)
         if (auto const e = memory_.template load<Entry>(place.table, first + n); e && format_.is_dirty(*e)) flags = *e;
-    for (std::uint64_t n = 0; n < count; n++) {
+    for (std::uint64_t n = 0; n < bit(lg2 - shift); n++) {
       Entry old = *memory_.template load<Entry>(place.table, first + n);
-      Entry const single = format_.leaf(target.output + (n << shift), place.level, shift, target.attributes);
+      Entry const word = format_.leaf(target.output + (n << shift), place.level, smaller, target.attributes);
       while (memory_.template exchange<Entry>(place.table, first + n, old,
-                                              inherit(flags, inherit(old, single, place.level), place.level)) == Exchange::changed) {
+                                              inherit(flags, inherit(old, word, place.level), place.level)) == Exchange::changed) {
       }
     }
   }
 
-  // A single large leaf becomes a table of smaller ones, filled before it is installed.
-  void break_item(Place const& place, std::uint64_t boundary, TableStash<F, M>& stash, Gather& gather) {
+  // Large items become tables of smaller leaves, each filled before it is installed: one item, or all of a run.
+  void break_items(Place const& place, Range entry, TableStash<F, M>& stash, Gather& gather) {
+    Geometry const& g = format_.geometry();
     Mapper<F, M> mapper(format_, memory_);
-    auto const target = target_of(place.entry, place.level, boundary);
-    Entry old = place.entry;
-    for (;;) {
-      std::uint64_t const child = stash.take(place.level - 1);
-      mapper.commit(place.level - 1, child, format_.geometry().item(place.level, boundary), target, stash, gather,
-                    [&](Entry word) { return inherit(old, word, place.level - 1); });
-      if (memory_.template exchange<Entry>(place.table, place.index, old, format_.table(child, place.level)) == Exchange::done) return;
-      stash.put_back(child, place.level - 1);  // a walker has set a flag in the meantime
+    auto const target = target_of(place.entry, place.level, entry.start);
+    for (Range item = g.item(place.level, entry.start);; item = g.item(place.level, item.last + 1)) {
+      std::uint64_t const i = g.index(place.level, item.start);
+      Entry old = *memory_.template load<Entry>(place.table, i);
+      for (;;) {
+        std::uint64_t const child = stash.take(place.level - 1);
+        mapper.commit(place.level - 1, child, item, target, stash, gather,
+                      [&](Entry word) { return inherit(old, word, place.level - 1); });
+        if (memory_.template exchange<Entry>(place.table, i, old, format_.table(child, place.level)) == Exchange::done) break;
+        stash.put_back(child, place.level - 1);  // a walker has set a flag in the meantime
+      }
+      if (item.last == entry.last) return;
     }
   }
 
