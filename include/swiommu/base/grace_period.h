@@ -1,0 +1,112 @@
+// Grace period: how the side that removes something waits until no DMA uses it any more, while the DMA side pays nothing.
+// All ordering tricks of the library are in this file and grace_period.cc.
+//
+//   reader (one per epoch)          remover
+//     epoch.enter();                  unpublish (a store that readers look at inside their guard)
+//     look up, use                    grace.wait(epochs)
+//     epoch.leave();                  reuse, free, or return to the caller
+//
+// Claim: after wait, every guard that could have seen what was unpublished has been left, and its accesses are over.
+//
+// Why, with membarrier. It makes every running thread of the process execute a full barrier while the call lasts (the others
+// got one when they were switched out). Take a guard whose thread executes that barrier
+//   - after enter's store: the store is visible to the remover's loads, which follow the call. The remover sees the epoch
+//     inside and waits for another value, or sees that it has left already;
+//   - before enter's store: all loads of the guard come after the barrier, hence after the unpublishing store, and see it.
+// The compiler keeps the guard's accesses behind enter's store (signal fence). enter and leave store with release and the
+// remover loads with acquire, so the accesses of a guard that was left come before what the remover does next. A value that
+// differs from the one first seen is enough: a guard entered since then is of the second kind, for an enter's store of the
+// first kind was visible to that first load.
+//
+// Why, with exchanges (where membarrier is missing, and under ThreadSanitizer, which knows neither membarrier nor fences).
+// enter, leave and the remover's first look are read-modify-writes of one word, all acquire and release. They have one order,
+// in which each synchronizes with all later ones. A guard entered before the look is seen and waited for; one entered after
+// it happens after the unpublishing store.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <span>
+
+#include "swiommu/base/result.h"
+
+namespace swiommu {
+
+namespace grace_period {
+// Guards that this thread holds: the only thread-local state of the library. Needs no dynamic lookup on the DMA path.
+[[gnu::tls_model("initial-exec")]] inline constinit thread_local unsigned guards_held = 0;
+}  // namespace grace_period
+
+// Number of guards that the calling thread holds. Whatever may wait (invalidate, unmap, detach) must refuse with EDEADLK,
+// before it changes anything, if this is not 0.
+[[nodiscard]] inline unsigned guards_held() noexcept { return grace_period::guards_held; }
+
+class Epoch;
+
+// Threads: everything may be called from any thread at any time. A value; copies are the same.
+class GracePeriod {
+ public:
+  // Registers the process for membarrier. Where the kernel or a sandbox refuses that, the exchange mode is chosen instead: no
+  // error is possible at present. A program that enters a sandbox later must go on allowing membarrier and sched_yield.
+  [[nodiscard]] static Result<GracePeriod> create();
+
+  // Never calls membarrier, for programs whose sandbox forbids it; each enter and leave costs a locked instruction.
+  [[nodiscard]] static GracePeriod with_exchanges() { return GracePeriod(true); }
+
+  [[nodiscard]] bool uses_membarrier() const { return !exchange_; }
+
+  // Returns when each guard that was held at the call, of the epochs given, has been left. Costs one membarrier however many
+  // they are, nothing if there are none. The epochs must have been made with this GracePeriod, and the caller keeps them alive;
+  // the span may be a snapshot collected without a lock, if an epoch missing from it can only enter after the unpublishing
+  // store is visible to it; null pointers in it are skipped. Waits for ever for an epoch in which the calling thread is itself:
+  // ask guards_held() first. Never sleeps; yields the processor after a short spin. Keeps errno.
+  void wait(std::span<Epoch* const> epochs) const noexcept;
+
+ private:
+  friend class Epoch;
+  explicit GracePeriod(bool exchange) : exchange_(exchange) {}
+  bool exchange_;
+};
+
+// Announces the guards of one DMA port. enter and leave belong to the thread that has the port at the time, a guard is left by
+// the thread that entered it; a port changes threads only outside a guard. Alone in its cache line.
+class alignas(64) Epoch {
+ public:
+  explicit Epoch(GracePeriod const& grace) : exchange_(grace.exchange_) {}
+  Epoch(Epoch const&) = delete;
+  Epoch& operator=(Epoch const&) = delete;
+
+  // Precondition: !active(). No locked instruction, unless exchanges are used.
+  void enter() noexcept {
+    ++grace_period::guards_held;
+    if (exchange_) [[unlikely]] {
+      word_.fetch_add(1, std::memory_order_acq_rel);
+      return;
+    }
+    // Release for the guard before: who waits for its end may see this value instead of leave's. A plain store on x86.
+    word_.store(word_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+
+  // Precondition: active(), entered by this thread.
+  void leave() noexcept {
+    --grace_period::guards_held;
+    if (exchange_) [[unlikely]] {
+      word_.fetch_add(1, std::memory_order_acq_rel);
+      return;
+    }
+    word_.store(word_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
+
+  // Is a guard held? Reliable only on the thread that has the port.
+  [[nodiscard]] bool active() const noexcept { return inside(word_.load(std::memory_order_relaxed)); }
+
+ private:
+  friend class GracePeriod;
+  static bool inside(std::uint64_t word) { return (word & 1) != 0; }
+  void wait_for_leave() noexcept;
+
+  std::atomic<std::uint64_t> word_ = 0;  // odd inside a guard
+  bool const exchange_;                  // here, so that enter looks at no other line
+};
+
+}  // namespace swiommu
