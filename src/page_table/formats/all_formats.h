@@ -1,6 +1,8 @@
 // The formats of the library, by name. A new format is one file in this folder and one line here.
 #pragma once
 #include "page_table/formats/amd_v1.h"
+#include "page_table/formats/arm_lpae.h"
+#include "page_table/formats/riscv.h"
 #include "page_table/formats/s390_zpci.h"
 #include "page_table/formats/vtd_second_stage.h"
 #include "page_table/formats/x86_64.h"
@@ -29,8 +31,12 @@ template <class R, class Use>
 Result<R> with_format(FormatConfiguration const& configuration, Use const& use) {
   return with_format_of<R>(configuration, use,  //
                            NamedFormat<FormatName::vtd_second_stage, VtdSecondStage>{},
-                           NamedFormat<FormatName::x86_64, X86_64>{},  //
-                           NamedFormat<FormatName::amd_v1, AmdV1>{},   //
+                           NamedFormat<FormatName::x86_64, X86_64>{},         //
+                           NamedFormat<FormatName::amd_v1, AmdV1>{},          //
+                           NamedFormat<FormatName::arm_stage1, ArmStage1>{},  //
+                           NamedFormat<FormatName::arm_stage2, ArmStage2>{},  //
+                           NamedFormat<FormatName::riscv, Riscv>{},           //
+                           NamedFormat<FormatName::riscv_x4, RiscvX4>{},      //
                            NamedFormat<FormatName::s390_zpci, S390Zpci>{});
 }
 
