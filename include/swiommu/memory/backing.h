@@ -1,0 +1,83 @@
+// Where the memory behind mappings comes from.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "swiommu/base/address.h"
+#include "swiommu/base/range.h"
+#include "swiommu/base/result.h"
+#include "swiommu/memory/host_address_space.h"
+#include "swiommu/memory/mapping.h"
+
+namespace swiommu {
+
+// Memory that lies in a row in the host address space as long as the object lives. The host address space must outlive it.
+// Immutable: any thread may call.
+class Backing {
+ public:
+  Backing(Backing const&) = delete;
+  Backing& operator=(Backing const&) = delete;
+  virtual ~Backing() = default;
+
+  [[nodiscard]] std::uint64_t length() const { return length_; }  // in bytes
+  [[nodiscard]] bool writable() const { return writable_; }
+  // Of byte `offset`, which is less than the length.
+  [[nodiscard]] HostAddress host_address(std::uint64_t offset) const { return address_ + offset; }
+
+  // Bytes from the start of the first page to the first byte: memory of a user may begin anywhere in a page.
+  [[nodiscard]] std::uint64_t page_offset() const { return address_.value & (host_page_size - 1); }
+  [[nodiscard]] std::uint64_t pages() const { return ((page_offset() + (length_ - 1)) >> host_page_lg2) + 1; }
+
+  // Sees to it that these pages (counted from the one with the first byte) are there and can be read, and written to if the
+  // backing is writable; contents do not change. Takes as long as faulting them in takes.
+  // EFAULT: some of them are not there, or not accessible; ENOMEM: the system is out of memory; ERANGE: beyond the last page.
+  Result<> fault_in(std::uint64_t first_page, std::uint64_t last_page) const;
+
+ protected:
+  Backing(HostAddressSpace& space, HostAddress address, std::uint64_t length, bool writable)
+      : space_(space), address_(address), length_(length), writable_(writable) {}
+
+  HostAddressSpace& space_;
+
+ private:
+  HostAddress address_;
+  std::uint64_t length_;
+  bool writable_;
+};
+
+// Memory that the user of the library has mapped, at any pointer. It is used in place: the user keeps it mapped as long as it
+// is pinned. It need not be there before.
+class UserMemory final : public Backing {
+ public:
+  // The errors of HostAddressSpace::add_memory().
+  static Result<std::unique_ptr<UserMemory>> create(HostAddressSpace& space, void* data, std::uint64_t length, bool writable);
+  ~UserMemory() override;
+
+ private:
+  using Backing::Backing;
+};
+
+// A file or memfd, in a mapping of our own that is independent of other mappings of it. Whoever truncates the file below what
+// is used here makes DMA to the lost pages fail; a memfd of our own cannot be truncated.
+class SharedMemory final : public Backing {
+ public:
+  // A new memfd of `length` bytes of zeros (rounded up to the host's page), which others can be given.
+  // EINVAL: the length is 0; else the errno of memfd_create(2), ftruncate(2) and mmap(2).
+  static Result<std::unique_ptr<SharedMemory>> create(HostAddressSpace& space, std::uint64_t length);
+
+  // `length` bytes of a file from `offset` on, a multiple of the host's page. The descriptor stays the caller's.
+  // EINVAL: also if the file is shorter; else the errors of HostAddressSpace::map_shared().
+  static Result<std::unique_ptr<SharedMemory>> map(HostAddressSpace& space, int descriptor, std::uint64_t offset, std::uint64_t length,
+                                                   bool writable);
+  ~SharedMemory() override;
+
+  // The memfd that create() made, owned by this object; -1 after map().
+  [[nodiscard]] int descriptor() const { return descriptor_; }
+
+ private:
+  using Backing::Backing;
+  int descriptor_ = -1;
+};
+
+}  // namespace swiommu

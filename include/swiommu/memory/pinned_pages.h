@@ -1,0 +1,48 @@
+// The memory behind areas, pinned once however many domains, copies and accesses use it.
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "swiommu/base/mutex.h"
+#include "swiommu/memory/account.h"
+#include "swiommu/memory/backing.h"
+#include "swiommu/memory/range_counts.h"
+
+namespace swiommu {
+
+// Copies of an area share one object. Making it pins nothing, and so looks at nothing: what is wrong with the memory shows
+// when it is first pinned. Pages are counted from the one with the first byte of the backing (Backing::page_offset()).
+//
+// Any thread may call. Lock order: this, then the host address space; the account has no lock.
+class Pages {
+ public:
+  // `account` is charged for whatever is pinned here, by whomever; nullptr: nobody is.
+  explicit Pages(std::unique_ptr<Backing> backing, std::shared_ptr<Account> account = nullptr);
+  // Unpins what is still pinned.
+  ~Pages();
+  Pages(Pages const&) = delete;
+  Pages& operator=(Pages const&) = delete;
+
+  [[nodiscard]] Backing const& backing() const { return *backing_; }
+  [[nodiscard]] HostAddress host_address(std::uint64_t offset) const { return backing_->host_address(offset); }
+
+  // Pins the pages `first_page` to `last_page`. Those that nobody has pinned yet are charged and faulted in.
+  // ENOMEM: over the account's limit, or the system is out of memory; EFAULT: the memory is not there, or not writable though
+  // the backing says so; ERANGE: beyond the last page. An error changes nothing.
+  Result<> pin(std::uint64_t first_page, std::uint64_t last_page);
+
+  // Takes back one pin() of exactly these pages. Those that nobody pins any more are released. Never fails, never allocates.
+  void unpin(std::uint64_t first_page, std::uint64_t last_page) noexcept;
+
+  // Pages that are pinned now.
+  [[nodiscard]] std::uint64_t pinned() const;
+
+ private:
+  std::unique_ptr<Backing> const backing_;
+  std::shared_ptr<Account> const account_;
+  mutable Mutex mutex_;
+  RangeCounts users_ SWIOMMU_GUARDED_BY(mutex_);
+  std::uint64_t pinned_ SWIOMMU_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace swiommu
