@@ -1,45 +1,9 @@
-#include "swiommu/hardware/vtd.h"
+#include <random>
 
-#include <gtest/gtest.h>
-
-#include "swiommu/base/bits.h"
-#include "word_memory.h"
+#include "hardware/vtd/unit_fixture.h"
 
 namespace swiommu::vtd {
 namespace {
-
-constexpr std::uint64_t root_table = 0x10000, context_table = 0x11000, upper_context_table = 0x12000;
-constexpr std::uint64_t directory = 0x13000, pasid_table = 0x14000, table = 0x20000, parent_table = 0x30000;
-constexpr std::uint64_t scalable = 1 << 10;
-constexpr std::uint32_t device = 0x0128;  // bus 1, device function 0x28
-
-class VtdUnit : public testing::Test {
- protected:
-  using Found = std::expected<DeviceConfiguration, ConfigurationFault>;
-
-  Found find(std::optional<std::uint32_t> pasid = {}, std::uint32_t id = device) {
-    auto const unit = Unit::create(registers, memory);
-    EXPECT_TRUE(unit);
-    return unit->find(id, pasid);
-  }
-  // The text of the fault; empty if there is none.
-  std::string fault(std::optional<std::uint32_t> pasid = {}, std::uint32_t id = device) {
-    auto const found = find(pasid, id);
-    return found ? "" : found.error().about;
-  }
-
-  WordMemory memory;
-  Registers registers{.root_table_address = root_table};
-};
-
-class VtdLegacy : public VtdUnit {
- protected:
-  static constexpr std::uint64_t entry = context_table + 16 * 0x28;
-  VtdLegacy() {
-    memory.set(root_table + 16, {context_table | 1, 0});
-    memory.set(entry, {table | 1, 0x502});
-  }
-};
 
 class VtdScalable : public VtdUnit {
  protected:
@@ -56,145 +20,6 @@ class VtdScalable : public VtdUnit {
     memory.set(at, {1 | 2 << 2 | type << 6 | parent_table, 5, table, 0, 0, 0, 0, 0});
   }
 };
-
-TEST_F(VtdUnit, RefusesAHostAddressWidthThatIsNone) {
-  for (unsigned const width : {1u, 31u, 53u, 64u}) {
-    registers.host_address_width = width;
-    auto const unit = Unit::create(registers, memory);
-    ASSERT_FALSE(unit);
-    EXPECT_EQ(unit.error().code, EINVAL);
-  }
-  for (unsigned const width : {0u, 32u, 52u}) {
-    registers.host_address_width = width;
-    EXPECT_TRUE(Unit::create(registers, memory));
-  }
-}
-
-TEST_F(VtdUnit, BypassesWhenTranslationIsNotEnabled) {
-  registers.global_status = 0;
-  auto const found = find();
-  ASSERT_TRUE(found);
-  EXPECT_EQ(found->kind, DeviceConfiguration::Kind::bypass);
-  EXPECT_FALSE(found->user);
-  registers.global_status = bit(31);
-  EXPECT_EQ(fault(), "root entry at 0x10010 cannot be reached");
-}
-
-TEST_F(VtdUnit, FaultsInReservedAndAbortModes) {
-  registers.root_table_address = root_table | 2 << 10;
-  EXPECT_EQ(fault(), "RTADDR = 0x10800 selects a reserved translation table mode (TTM = 2)");
-  registers.root_table_address = root_table | 3 << 10;
-  EXPECT_EQ(fault(), "RTADDR = 0x10c00 blocks all DMA: abort-DMA mode (TTM = 3)");
-}
-
-TEST_F(VtdLegacy, FindsASecondStageTable) {
-  auto const found = find();
-  ASSERT_TRUE(found);
-  EXPECT_EQ(found->kind, DeviceConfiguration::Kind::translate);
-  ASSERT_TRUE(found->user);
-  EXPECT_FALSE(found->parent);
-  EXPECT_EQ(found->rights, Access::both());
-  EXPECT_EQ(found->user->root, table);
-  EXPECT_EQ(found->user->format.format, FormatName::vtd_second_stage);
-  EXPECT_EQ(found->user->format.levels, 4u);
-  EXPECT_EQ(found->user->format.output_bits, 0u);
-  EXPECT_FALSE(found->user->format.accessed_updates);
-  EXPECT_FALSE(found->user->format.dirty_updates);
-  ASSERT_EQ(found->steps.size(), 3u);
-  EXPECT_EQ(found->steps[0].what, "RTADDR");
-  EXPECT_EQ(found->steps[1].what, "root entry");
-  EXPECT_EQ(found->steps[1].address, root_table + 16);
-  EXPECT_EQ(found->steps[2].what, "context entry");
-  EXPECT_EQ(found->steps[2].words, (std::vector<std::uint64_t>{table | 1, 0x502}));
-  EXPECT_EQ(found->steps[2].meaning, "second-stage table at 0x20000, 4 levels, domain 5");
-}
-
-TEST_F(VtdLegacy, TakesTheNumberOfLevelsFromTheAddressWidth) {
-  for (std::uint64_t width = 0; width < 8; width++) {
-    memory.at(entry + 8) = width;
-    auto const found = find();
-    ASSERT_EQ(found.has_value(), width >= 1 && width <= 3) << width;
-    if (found) {
-      EXPECT_EQ(found->user->format.levels, width + 2);
-    }
-  }
-  // SAGAW: 3 levels only
-  registers.capability = 1 << 9;
-  memory.at(entry + 8) = 1;
-  EXPECT_EQ(fault(), "");
-  memory.at(entry + 8) = 2;
-  EXPECT_EQ(fault(), "context entry at 0x11280 has an address width that this unit does not have (AW = 2)");
-}
-
-TEST_F(VtdLegacy, PassesThrough) {
-  memory.set(entry, {1 | 2 << 2, 2});
-  auto const found = find();
-  ASSERT_TRUE(found);
-  EXPECT_EQ(found->kind, DeviceConfiguration::Kind::bypass);
-  EXPECT_EQ(found->steps.size(), 3u);
-  registers.extended_capability = 0;
-  EXPECT_NE(fault().find("ECAP.PT = 0"), std::string::npos);
-  registers.extended_capability = bit(6);
-  EXPECT_EQ(fault(), "");
-}
-
-TEST_F(VtdLegacy, KnowsTranslationTypes) {
-  memory.at(entry) = table | 1 | 1 << 2;
-  EXPECT_EQ(fault(), "");
-  EXPECT_EQ(find()->user->root, table);
-  registers.extended_capability = 0;
-  EXPECT_NE(fault().find("ECAP.DT = 0"), std::string::npos);
-  memory.at(entry) = table | 1 | 3 << 2;
-  EXPECT_EQ(fault(), "context entry at 0x11280 has a reserved translation type (TT = 3)");
-}
-
-TEST_F(VtdLegacy, FaultsAtEveryReservedBit) {
-  struct {
-    std::uint64_t address, bits;
-  } const words[] = {{root_table + 16, bit_span(11, 1) | bit_span(63, 52)},
-                     {root_table + 24, bit_span(63, 0)},
-                     {entry, bit_span(11, 4) | bit_span(63, 52)},
-                     {entry + 8, bit(7) | bit_span(63, 24)}};
-  for (auto const& word : words)
-    for (unsigned n = 0; n < 64; n++) {
-      if ((word.bits & bit(n)) == 0) continue;
-      memory.at(word.address) ^= bit(n);
-      std::string const text = fault();
-      EXPECT_NE(text.find("has reserved bits set"), std::string::npos) << n;
-      EXPECT_TRUE(text.ends_with(": " + std::to_string(n))) << text;
-      memory.at(word.address) ^= bit(n);
-    }
-  EXPECT_EQ(fault(), "");
-  // ignored: FPD, and bits 6:3 of the second word
-  memory.at(entry) |= 2;
-  memory.at(entry + 8) |= 0x78;
-  EXPECT_EQ(fault(), "");
-}
-
-TEST_F(VtdLegacy, TakesTheHostAddressWidthForALimit) {
-  registers.host_address_width = 40;
-  EXPECT_EQ(find()->user->format.output_bits, 40u);
-  memory.at(entry) |= bit(40);
-  EXPECT_EQ(fault(), "context entry at 0x11280 has reserved bits set: 40");
-}
-
-TEST_F(VtdLegacy, FaultsAtWhatIsNotPresent) {
-  memory.at(entry) ^= 1;
-  auto const found = find();
-  ASSERT_FALSE(found);
-  EXPECT_EQ(found.error().about, "context entry at 0x11280 is not present (P = 0)");
-  EXPECT_EQ(found.error().entry_address, entry);
-  EXPECT_EQ(found.error().entry, table);
-  EXPECT_EQ(found.error().steps.size(), 3u);
-  EXPECT_EQ(fault({}, 0x0200), "root entry at 0x10020 is not present (P = 0)");
-  memory.remove_page(context_table);
-  EXPECT_EQ(fault(), "context entry at 0x11280 cannot be reached");
-}
-
-TEST_F(VtdLegacy, BlocksPasidsAndDevicesThatCannotBe) {
-  EXPECT_EQ(fault(3), "context entry at 0x11280 is one of legacy mode: requests with a PASID are blocked");
-  EXPECT_NE(fault({}, 0x10128).find("source-ids have 16 bits"), std::string::npos);
-}
 
 TEST_F(VtdScalable, FindsAFirstStageTable) {
   auto const found = find();
@@ -387,6 +212,37 @@ TEST_F(VtdScalable, FaultsAtStructuresOutsideMemory) {
   EXPECT_EQ(fault(), "PASID directory entry at 0x13000 cannot be reached");
   memory.remove_page(context_table);
   EXPECT_EQ(fault(), "scalable-mode context entry at 0x11500 cannot be reached");
+}
+
+TEST_F(VtdScalable, AnswersWhateverTheStructuresHold) {
+  std::mt19937_64 random(1);
+  unsigned translated = 0, faults = 0;
+  std::uint64_t const words[] = {root_table + 16, root_table + 24, context, context + 8, directory, entry, entry + 8, entry + 16};
+  for (unsigned round = 0; round < 20000; round++) {
+    set_entry(1 + static_cast<unsigned>(random() % 4));
+    memory.set(root_table + 16, {context_table | 1, upper_context_table | 1});
+    memory.set(context, {directory | 1 | 1 << 3, 0, 0, 0});
+    memory.set(directory, pasid_table | 1);
+    memory.at(words[random() % std::size(words)]) ^= random() % 2 ? random() : bit(static_cast<unsigned>(random() % 64));
+    registers.root_table_address = root_table | (random() % 8 ? scalable : random() % 4 << 10);
+    auto const pasid = random() % 2 ? std::optional<std::uint32_t>(random() >> (32 + random() % 32)) : std::nullopt;
+    auto const found = find(pasid, random() % 4 ? device : static_cast<std::uint32_t>(random() % 0x20000));
+    if (!found) {
+      faults++;
+      EXPECT_FALSE(found.error().about.empty());
+      EXPECT_FALSE(found.error().steps.empty());
+    } else if (found->kind == DeviceConfiguration::Kind::translate) {
+      translated++;
+      ASSERT_TRUE(found->user);
+      EXPECT_TRUE(found->user->format.levels >= 3 && found->user->format.levels <= 5);
+      EXPECT_EQ(found->user->root & ~bit_span(51, 12), 0u);
+      EXPECT_EQ((found->parent ? found->parent->root : 0) & ~bit_span(51, 12), 0u);
+    } else {
+      EXPECT_FALSE(found->user || found->parent);
+    }
+  }
+  EXPECT_GT(translated, 100u);
+  EXPECT_GT(faults, 100u);
 }
 
 }  // namespace
