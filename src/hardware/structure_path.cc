@@ -13,13 +13,14 @@ void StructurePath::register_value(std::string_view what, std::uint64_t value, s
   steps_.push_back({std::string(what), 0, {value}, std::move(meaning)});
 }
 
-StructurePath::Load StructurePath::load(MemoryView const& memory, std::uint64_t address, std::span<std::uint64_t> words) {
+StructurePath::Load StructurePath::load(MemoryView const& memory, std::uint64_t address, std::span<std::uint64_t> words,
+                                        bool big_endian) {
   // Words can only be loaded one by one. If none has changed when they are loaded once more, all were there at once.
   constexpr unsigned maximum_attempts = 16;
   for (unsigned attempt = 0; attempt < maximum_attempts; attempt++) {
     bool changed = false;
     for (std::size_t n = 0; n < words.size(); n++) {
-      auto const word = memory.load_word(address + 8 * n);
+      auto const word = memory.load_word(address + 8 * n, big_endian);
       if (!word) return Load::unreachable;
       changed = changed || words[n] != *word;
       words[n] = *word;
@@ -43,8 +44,9 @@ std::unexpected<ConfigurationFault> StructurePath::fault(std::string wrong) {
   return std::unexpected(std::move(fault));
 }
 
-std::unexpected<ConfigurationFault> StructurePath::unreachable(std::string_view what, std::uint64_t address) {
-  return not_read(what, address, "cannot be reached");
+std::unexpected<ConfigurationFault> StructurePath::unreachable(std::string_view what, std::uint64_t address,
+                                                               std::string_view event) {
+  return not_read(what, address, event.empty() ? "cannot be reached" : fmt::format("cannot be reached, {}", event));
 }
 
 std::unexpected<ConfigurationFault> StructurePath::unstable(std::string_view what, std::uint64_t address) {

@@ -18,6 +18,11 @@ namespace swiommu {
 
 class StructurePath {
  public:
+  struct ReadOptions {
+    std::string_view event;   // what the hardware reports if the structure cannot be read: "F_STE_FETCH"
+    bool big_endian = false;  // byte order of the words in memory
+  };
+
   // A register is on the way, too.
   void register_value(std::string_view what, std::uint64_t value, std::string meaning);
 
@@ -25,15 +30,20 @@ class StructurePath {
   // so that the words belong together.
   template <std::size_t N>
   std::expected<std::array<std::uint64_t, N>, ConfigurationFault> read(MemoryView const& memory, std::string_view what,
-                                                                       std::uint64_t address) {
+                                                                       std::uint64_t address, ReadOptions options) {
     std::array<std::uint64_t, N> words{};
-    switch (load(memory, address, words)) {
+    switch (load(memory, address, words, options.big_endian)) {
       case Load::done: break;
-      case Load::unreachable: return unreachable(what, address);
+      case Load::unreachable: return unreachable(what, address, options.event);
       case Load::unstable: return unstable(what, address);
     }
     steps_.push_back({std::string(what), address, std::vector<std::uint64_t>(words.begin(), words.end()), {}});
     return words;
+  }
+  template <std::size_t N>
+  std::expected<std::array<std::uint64_t, N>, ConfigurationFault> read(MemoryView const& memory, std::string_view what,
+                                                                       std::uint64_t address) {
+    return read<N>(memory, what, address, {});
   }
 
   // What the structure that was read last says.
@@ -47,8 +57,8 @@ class StructurePath {
 
  private:
   enum class Load { done, unreachable, unstable };
-  static Load load(MemoryView const& memory, std::uint64_t address, std::span<std::uint64_t> words);
-  std::unexpected<ConfigurationFault> unreachable(std::string_view what, std::uint64_t address);
+  static Load load(MemoryView const& memory, std::uint64_t address, std::span<std::uint64_t> words, bool big_endian);
+  std::unexpected<ConfigurationFault> unreachable(std::string_view what, std::uint64_t address, std::string_view event);
   std::unexpected<ConfigurationFault> unstable(std::string_view what, std::uint64_t address);
   std::unexpected<ConfigurationFault> not_read(std::string_view what, std::uint64_t address, std::string why);
 

@@ -26,15 +26,19 @@ struct ConfigurationStep {
 // What the device's structures say.
 struct DeviceConfiguration {
   enum class Kind : std::uint8_t {
-    bypass,     // DMA goes out as it comes: iova = address
+    bypass,     // no table: address = iova - bypass_base
     translate,  // through `user`, and through `parent` under it if there is one
   };
   Kind kind = Kind::translate;
   std::optional<UserPageTable> user;        // translates iovas
   std::optional<UserPageTable> user_upper;  // Arm TTB1: the second table of the same address space, for the upper half
   std::optional<UserPageTable> parent;      // the table under it, where the hardware itself walks two tables;
-                                            // user may be missing then: the parent's table alone translates
+                                            // user may be missing then: the parent's table alone translates (unless
+                                            // lower_blocked is set)
+  bool lower_blocked = false;                // Arm EPD0: the lower half of the iovas has no table. `user` is missing, and what
+                                             // `user_upper` does not cover is a fault, Reason::not_mapped
   Range aperture = Range::all();             // iovas outside are out of range (zPCI PBA and PAL)
+  std::uint64_t bypass_base = 0;             // bypass: the iova that leads to address 0 (zPCI: start of the DMA range)
   Access rights = Access::both();            // rights of the device on the whole address space (AMD DTE IR and IW)
   std::vector<ConfigurationStep> steps;     // the way here
 };
