@@ -36,13 +36,16 @@ std::unique_ptr<MemoryView> open_parent(UserPageTable const& parent, MemoryView 
 
 Result<std::shared_ptr<Domain>> open_configuration(std::shared_ptr<Domain> parent, DeviceConfiguration const& configuration) {
   Limits const limits{configuration.aperture, configuration.rights};
-  if (configuration.kind == DeviceConfiguration::Kind::bypass) return IdentityDomain::create(std::move(parent), limits);
-  if (configuration.parent) {
+  if (configuration.kind == DeviceConfiguration::Kind::bypass)
+    return IdentityDomain::create(std::move(parent), limits, configuration.bypass_base);
+  bool const parent_alone = !configuration.user && !configuration.user_upper && !configuration.lower_blocked;
+  if (configuration.parent && !parent_alone) {
     auto under = NestedDomain::create(std::move(parent), configuration.parent);
     if (!under) return std::unexpected(std::move(under).error());
     parent = std::move(*under);
   }
-  return NestedDomain::create(std::move(parent), configuration.user, configuration.user_upper, limits);
+  auto const& table = configuration.parent && parent_alone ? configuration.parent : configuration.user;
+  return NestedDomain::create(std::move(parent), table, configuration.user_upper, limits);
 }
 
 }  // namespace swiommu

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "swiommu/domain/fixed_domains.h"
 #include "swiommu/domain/nested_domain.h"
 #include "swiommu/domain/paging_domain.h"
 #include "swiommu/domain/shadow_domain.h"
@@ -11,7 +12,7 @@ namespace swiommu {
 namespace {
 
 // One leaf of a user page table, in as many pieces as the domain under it makes of it.
-bool visit_through(Domain const& parent, Leaf const& leaf, FunctionRef<bool(Mapping const&)> visit) {
+bool visit_through(Domain const& parent, Leaf const& leaf, FunctionRef<bool(MappedRange const&)> visit) {
   for (std::uint64_t at = leaf.range.start;;) {
     std::uint64_t const guest = leaf.output + (at - leaf.range.start);
     Translation const t = parent.translate(guest, {}, Update::no);
@@ -27,20 +28,29 @@ bool visit_through(Domain const& parent, Leaf const& leaf, FunctionRef<bool(Mapp
   }
 }
 
-Mapping mapping_of(Leaf const& leaf) { return {leaf.range, leaf.output, leaf.attributes, leaf.size_lg2}; }
+bool visit_identity(IdentityDomain const& domain, Range inputs, FunctionRef<bool(MappedRange const&)> visit, std::uint64_t budget) {
+  if (inputs.last < domain.base()) return true;
+  Range const outputs{std::max(inputs.start, domain.base()) - domain.base(), inputs.last - domain.base()};
+  auto const shifted = [&](MappedRange const& mapping) {
+    MappedRange shown = mapping;
+    shown.range = {mapping.range.start + domain.base(), mapping.range.last + domain.base()};
+    shown.attributes.access = mapping.attributes.access & domain.limits().rights;
+    return visit(shown);
+  };
+  if (domain.parent()) return visit_mappings(*domain.parent(), outputs, shifted, budget);
+  return shifted({outputs, outputs.start, {.access = Access::both()}, 64});
+}
+
+MappedRange mapping_of(Leaf const& leaf) { return {leaf.range, leaf.output, leaf.attributes, leaf.size_lg2}; }
 
 }  // namespace
 
-bool visit_mappings(Domain const& domain, Range inputs, FunctionRef<bool(Mapping const&)> visit, std::uint64_t budget) {
+bool visit_mappings(Domain const& domain, Range inputs, FunctionRef<bool(MappedRange const&)> visit, std::uint64_t budget) {
   auto const inside = domain.limits().aperture.intersection(inputs);
   if (!inside) return true;
   switch (domain.kind()) {
     case DomainKind::blocking: return true;
-    case DomainKind::identity: {
-      Translation const t = domain.translate(inside->start, {}, Update::no);
-      if (!domain.parent()) return visit({*inside, t.output, t.attributes, 64});
-      return visit_mappings(*domain.parent(), *inside, visit, budget);
-    }
+    case DomainKind::identity: return visit_identity(static_cast<IdentityDomain const&>(domain), *inside, visit, budget);
     case DomainKind::paging:
       return static_cast<PagingDomain const&>(domain).visit(*inside, [&](Leaf const& leaf) { return visit(mapping_of(leaf)); });
     case DomainKind::shadow:
@@ -52,11 +62,11 @@ bool visit_mappings(Domain const& domain, Range inputs, FunctionRef<bool(Mapping
   return true;
 }
 
-bool visit_coalesced(Domain const& domain, Range inputs, FunctionRef<bool(Mapping const&)> visit, std::uint64_t budget) {
-  std::optional<Mapping> pending;
+bool visit_coalesced(Domain const& domain, Range inputs, FunctionRef<bool(MappedRange const&)> visit, std::uint64_t budget) {
+  std::optional<MappedRange> pending;
   bool const reached = visit_mappings(
       domain, inputs,
-      [&](Mapping const& next) {
+      [&](MappedRange const& next) {
         if (pending && pending->continued_by(next)) {
           pending->range.last = next.range.last;
           return true;

@@ -36,7 +36,7 @@ char const* name(MemoryType type) {
   return "unknown";
 }
 
-void print_json(Mapping const& mapping) {
+void print_json(MappedRange const& mapping) {
   nlohmann::ordered_json line;
   line["iova"] = hex(mapping.range.start);
   line["last"] = hex(mapping.range.last);
@@ -50,7 +50,7 @@ void print_json(Mapping const& mapping) {
   fmt::print("{}\n", line.dump());
 }
 
-void print_text(Mapping const& mapping) {
+void print_text(MappedRange const& mapping) {
   Attributes const& a = mapping.attributes;
   fmt::print("{:>18} - {:<18} -> {:<18} {:>6}  {}{}  {}{}\n", hex(mapping.range.start), hex(mapping.range.last), hex(mapping.output),
              size_name(mapping.size_lg2), a.access.read ? 'r' : '-', a.access.write ? 'w' : '-', name(a.memory),
@@ -72,7 +72,7 @@ int run(Options const& o) {
   ProgressBar progress;
   bool const complete = visit_coalesced(
       *source->domain, Range::all(),
-      [&](Mapping const& mapping) {
+      [&](MappedRange const& mapping) {
         o.json ? print_json(mapping) : print_text(mapping);
         mappings++;
         progress.advance(mapping.range.last);

@@ -4,17 +4,21 @@
 
 namespace swiommu {
 
-// Outputs what comes in: addresses of the host's memory, or of a parent.
+// Outputs what comes in, less `base`: addresses of the host's memory, or of a parent.
 class IdentityDomain final : public Domain {
  public:
-  // ENOMEM.
-  static Result<std::shared_ptr<IdentityDomain>> create(Host const& host, Limits limits = {});
-  static Result<std::shared_ptr<IdentityDomain>> create(std::shared_ptr<Domain> parent, Limits limits = {});
+  // `base`: the input that leads to address 0; inputs below it are out_of_range. ENOMEM.
+  static Result<std::shared_ptr<IdentityDomain>> create(Host const& host, Limits limits = {}, std::uint64_t base = 0);
+  static Result<std::shared_ptr<IdentityDomain>> create(std::shared_ptr<Domain> parent, Limits limits = {}, std::uint64_t base = 0);
   DomainKind kind() const override { return DomainKind::identity; }
+  [[nodiscard]] std::uint64_t base() const { return base_; }
 
  private:
-  using Domain::Domain;
+  IdentityDomain(Host const& host, std::shared_ptr<Domain> parent, Limits limits, std::uint64_t base)
+      : Domain(host, std::move(parent), limits), base_(base) {}
   Translation look_up(std::uint64_t input, Access access, Update update) const override;
+
+  std::uint64_t const base_;
 };
 
 // Translates nothing: every access is not_mapped.

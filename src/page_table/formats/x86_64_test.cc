@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "page_table/formats/word_map.h"
+#include "page_table/word_map.h"
 
 namespace swiommu {
 namespace {
