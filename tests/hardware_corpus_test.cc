@@ -59,7 +59,8 @@ std::unique_ptr<ContextSource> make_source(Json const& description, MemoryView c
 template <class Visit>
 unsigned for_each_case(Path const& folder, Visit visit) {
   unsigned cases = 0;
-  for (auto const& directory : std::filesystem::directory_iterator(folder)) {
+  std::error_code absent;  // then there are no cases, which the tests refuse
+  for (auto const& directory : std::filesystem::directory_iterator(folder, absent)) {
     if (!std::filesystem::exists(directory.path() / "case.json")) continue;
     Json const description = read_json(directory.path() / "case.json");
     if (description["iommu"] != "vtd" && description["iommu"] != "amd") continue;
@@ -109,39 +110,41 @@ TEST(HardwareCorpus, FindsThePageTableOfEachRecordedDevice) {
 // changes nothing here.
 TEST(HardwareCorpus, SeesCorruptedStructuresOnly) {
   unsigned faults = 0;
-  unsigned const cases = for_each_case(Path(SWIOMMU_TEST_CORPUS) / "hostile", [&](Path const& directory, Json const& description) {
-    Json const hostile = read_json(directory / "mutations.json");
-    auto const device = static_cast<std::uint32_t>(number(description["device"]["id"]));
-    WordMemory memory;
-    ASSERT_TRUE(load_corpus_memory(directory / "memory.elf.zst", memory));
-    auto const source = make_source(description, memory);
-    auto const before = source->find(device, {});
-    ASSERT_TRUE(before) << before.error().about;
-    for (Json const& mutation : hostile["mutations"]) {
-      SCOPED_TRACE(mutation["name"].get<std::string>());
-      bool on_the_way = false;
-      for (Json const& write : mutation["writes"]) {
-        std::uint64_t const address = number(write["address"]);
-        ASSERT_EQ(memory.at(address), number(write["old"]));
-        memory.at(address) = number(write["new"]);
-        for (auto const& step : before->steps)
-          on_the_way = on_the_way || (step.address != 0 && address >= step.address && address < step.address + 8 * step.words.size());
-      }
-      auto const after = source->find(device, {});
-      for (Json const& write : mutation["writes"]) memory.at(number(write["address"])) = number(write["old"]);
-      if (!on_the_way) {
-        ASSERT_TRUE(after) << after.error().about;
-        expect_as_recorded(*after, description);
-      } else if (after) {
-        ASSERT_TRUE(after->user);
-        EXPECT_FALSE(memory.load_word(after->user->root));
-      } else {
-        faults++;
-        EXPECT_FALSE(after.error().about.empty());
-        EXPECT_FALSE(after.error().steps.empty());
-      }
-    }
-  });
+  unsigned const cases =
+      for_each_case(Path(SWIOMMU_TEST_CORPUS) / "hostile", [&](Path const& directory, Json const& description) {
+        Json const hostile = read_json(directory / "mutations.json");
+        auto const device = static_cast<std::uint32_t>(number(description["device"]["id"]));
+        WordMemory memory;
+        ASSERT_TRUE(load_corpus_memory(directory / "memory.elf.zst", memory));
+        auto const source = make_source(description, memory);
+        auto const before = source->find(device, {});
+        ASSERT_TRUE(before) << before.error().about;
+        for (Json const& mutation : hostile["mutations"]) {
+          SCOPED_TRACE(mutation["name"].get<std::string>());
+          bool on_the_way = false;
+          for (Json const& write : mutation["writes"]) {
+            std::uint64_t const address = number(write["address"]);
+            ASSERT_EQ(memory.at(address), number(write["old"]));
+            memory.at(address) = number(write["new"]);
+            for (auto const& step : before->steps)
+              on_the_way =
+                  on_the_way || (step.address != 0 && address >= step.address && address < step.address + 8 * step.words.size());
+          }
+          auto const after = source->find(device, {});
+          for (Json const& write : mutation["writes"]) memory.at(number(write["address"])) = number(write["old"]);
+          if (!on_the_way) {
+            ASSERT_TRUE(after) << after.error().about;
+            expect_as_recorded(*after, description);
+          } else if (after) {
+            ASSERT_TRUE(after->user);
+            EXPECT_FALSE(memory.load_word(after->user->root));
+          } else {
+            faults++;
+            EXPECT_FALSE(after.error().about.empty());
+            EXPECT_FALSE(after.error().steps.empty());
+          }
+        }
+      });
   EXPECT_GE(cases, 1u);
   EXPECT_GE(faults, 8u);
 }

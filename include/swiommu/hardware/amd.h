@@ -34,8 +34,8 @@ class Unit final : public ContextSource {
   // with V = 0, are a bypass. A fault: structures that are invalid or not in memory, and what blocks all DMA (TV = 0, a
   // PASID without guest translation). IR and IW of the device table entry are the configuration's `rights`. That the page
   // table itself lies in memory is left to the walk. Any thread.
-  [[nodiscard]] std::expected<DeviceConfiguration, ConfigurationFault> find(
-      std::uint32_t device, std::optional<std::uint32_t> pasid) const override;
+  [[nodiscard]] std::expected<DeviceConfiguration, ConfigurationFault> find(std::uint32_t device,
+                                                                            std::optional<std::uint32_t> pasid) const override;
 
  private:
   Unit(Registers const& registers, MemoryView const& memory, ParentOpener open_parent)

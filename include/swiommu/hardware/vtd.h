@@ -32,8 +32,8 @@ class Unit final : public ContextSource {
   // `device` is the source-id, bus << 8 | device << 3 | function. Translation that is not enabled (GSTS.TES = 0) is a
   // bypass. A fault: structures that are not present, invalid, or not in memory, and modes that block DMA (abort mode, a
   // PASID where none is allowed). That the page table itself lies in memory is left to the walk. Any thread.
-  [[nodiscard]] std::expected<DeviceConfiguration, ConfigurationFault> find(
-      std::uint32_t device, std::optional<std::uint32_t> pasid) const override;
+  [[nodiscard]] std::expected<DeviceConfiguration, ConfigurationFault> find(std::uint32_t device,
+                                                                            std::optional<std::uint32_t> pasid) const override;
 
  private:
   Unit(Registers const& registers, MemoryView const& memory) : registers_(registers), memory_(&memory) {}

@@ -127,8 +127,7 @@ TEST_F(AmdUnit, BlocksWithoutValidTranslationInformation) {
   memory.at(dte) = valid | readable | writable;
   auto const found = find();
   ASSERT_FALSE(found);
-  EXPECT_EQ(found.error().about,
-            "device table entry at 0x100500 has no valid translation information (TV = 0): DMA is blocked");
+  EXPECT_EQ(found.error().about, "device table entry at 0x100500 has no valid translation information (TV = 0): DMA is blocked");
   EXPECT_EQ(found.error().entry_address, dte);
   EXPECT_EQ(found.error().entry, valid | readable | writable);
 }

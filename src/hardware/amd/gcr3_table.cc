@@ -6,12 +6,13 @@
 
 namespace swiommu::amd {
 
-std::expected<std::uint64_t, ConfigurationFault> find_guest_table(StructurePath& path, MemoryView const& memory, std::uint64_t root,
-                                                                  unsigned levels, std::uint32_t pasid) {
+std::expected<std::uint64_t, ConfigurationFault> find_guest_table(StructurePath& path, MemoryView const& memory,
+                                                                  std::uint64_t root, unsigned levels, std::uint32_t pasid) {
   // Bits 4:3 are PCD and PWT of the last level, which say something to caches only.
   constexpr std::uint64_t reserved = bit_span(63, 52) | bit_span(11, 5) | bit_span(2, 1);
   if (pasid >> 9 * levels != 0)
-    return path.fault(fmt::format("has a GCR3 table of {} level{}, too small for PASID {:#x}", levels, levels == 1 ? "" : "s", pasid));
+    return path.fault(
+        fmt::format("has a GCR3 table of {} level{}, too small for PASID {:#x}", levels, levels == 1 ? "" : "s", pasid));
   std::uint64_t table = root;
   for (unsigned level = levels; level > 0; level--) {
     std::uint64_t const index = pasid >> 9 * (level - 1) & 0x1ff;

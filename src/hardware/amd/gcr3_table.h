@@ -8,7 +8,7 @@
 namespace swiommu::amd {
 
 // The root of the guest table of `pasid`, from the GCR3 table of `levels` levels at `root` in `memory`.
-std::expected<std::uint64_t, ConfigurationFault> find_guest_table(StructurePath& path, MemoryView const& memory, std::uint64_t root,
-                                                                  unsigned levels, std::uint32_t pasid);
+std::expected<std::uint64_t, ConfigurationFault> find_guest_table(StructurePath& path, MemoryView const& memory,
+                                                                  std::uint64_t root, unsigned levels, std::uint32_t pasid);
 
 }  // namespace swiommu::amd

@@ -14,8 +14,8 @@ namespace {
 struct Control {
   std::uint64_t word;
 
-  [[nodiscard]] bool enabled() const { return (word & bit(0)) != 0; }             // IommuEn
-  [[nodiscard]] bool guest_translation() const { return (word & bit(16)) != 0; }  // GTEn
+  [[nodiscard]] bool enabled() const { return (word & bit(0)) != 0; }                                     // IommuEn
+  [[nodiscard]] bool guest_translation() const { return (word & bit(16)) != 0; }                          // GTEn
   [[nodiscard]] unsigned segments_lg2() const { return static_cast<unsigned>(bit_field(word, 36, 34)); }  // DevTblSegEn
   // GCR3TRPMode: GCR3 tables lie at guest addresses, not at system physical ones
   [[nodiscard]] bool gcr3_at_guest_address() const { return (word & bit(58)) != 0; }
@@ -30,7 +30,8 @@ std::string illegal(DeviceTableEntry const& entry, Features const& features, Con
   if (entry.reserved() != 0) return "has reserved bits set: " + bit_list(entry.reserved());
   if (entry.mode() == 7) return "has a reserved number of levels (Mode = 7)";
   if (entry.mode() > features.host_levels())
-    return fmt::format("asks for a host table of {} levels, more than this IOMMU has (HATS: {})", entry.mode(), features.host_levels());
+    return fmt::format("asks for a host table of {} levels, more than this IOMMU has (HATS: {})", entry.mode(),
+                       features.host_levels());
   if (entry.mode() != 0)
     if (std::uint64_t const bits = entry.host_root() & features.beyond_host()) return "has reserved bits set: " + bit_list(bits);
   if (entry.accessed_dirty() == 2) return "has a reserved encoding of accessed and dirty flags (HAD = 2)";
@@ -79,8 +80,10 @@ UserPageTable guest_table(DeviceTableEntry const& entry, std::uint64_t root, std
 std::string describe(DeviceTableEntry const& entry, bool guest) {
   std::string text;
   if (guest) text = fmt::format("GCR3 table at {:#x}, {} levels; ", entry.gcr3_root(), entry.gcr3_levels());
-  if (entry.mode() != 0) text += fmt::format("host table at {:#x}, {} levels", entry.host_root(), entry.mode());
-  else text += "no host translation (Mode = 0)";
+  if (entry.mode() != 0)
+    text += fmt::format("host table at {:#x}, {} levels", entry.host_root(), entry.mode());
+  else
+    text += "no host translation (Mode = 0)";
   return fmt::format("{}, IR = {:d}, IW = {:d}, domain {}", text, entry.read(), entry.write(), entry.domain());
 }
 
@@ -99,7 +102,8 @@ Result<Unit> Unit::create(Registers const& registers, MemoryView const& memory, 
   });
 }
 
-std::expected<DeviceConfiguration, ConfigurationFault> Unit::find(std::uint32_t device, std::optional<std::uint32_t> pasid) const {
+std::expected<DeviceConfiguration, ConfigurationFault> Unit::find(std::uint32_t device,
+                                                                  std::optional<std::uint32_t> pasid) const {
   return guarded_configuration([&]() -> Configuration {
     StructurePath path;
     Features const features(registers_);
@@ -122,7 +126,8 @@ std::expected<DeviceConfiguration, ConfigurationFault> Unit::find(std::uint32_t 
       return path.fault(fmt::format("is not the table of device {:#x}: that is in segment {} (DevTblSegEn = {})", device,
                                     device >> (16 - segments_lg2), control.segments_lg2()));
     if (device * sizeof(DeviceTableEntry) >= bytes)
-      return path.fault(fmt::format("has a table of {} entries, too small for device {:#x}", bytes / sizeof(DeviceTableEntry), device));
+      return path.fault(
+          fmt::format("has a table of {} entries, too small for device {:#x}", bytes / sizeof(DeviceTableEntry), device));
 
     auto const words = path.read<4>(*memory_, "device table entry", base + device * sizeof(DeviceTableEntry));
     if (!words) return std::unexpected(words.error());
@@ -154,7 +159,8 @@ std::expected<DeviceConfiguration, ConfigurationFault> Unit::find(std::uint32_t 
     if (host) {
       configuration.parent = host_page_table;
       if (control.gcr3_at_guest_address()) {
-        if (!open_parent_) return path.fault("has its GCR3 table behind the host table, and nothing was given to read through that");
+        if (!open_parent_)
+          return path.fault("has its GCR3 table behind the host table, and nothing was given to read through that");
         behind_parent = open_parent_(host_page_table, *memory_);
         if (!behind_parent) return path.fault("has its GCR3 table behind the host table, which cannot be opened");
         directory_memory = behind_parent.get();

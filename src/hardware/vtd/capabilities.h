@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "swiommu/base/bits.h"
+#include "swiommu/base/range.h"
 #include "swiommu/hardware/vtd.h"
 
 namespace swiommu::vtd {
@@ -35,6 +36,12 @@ class Capabilities {
     if (address_width < 1 || address_width > 3) return 0;
     if (registers_.capability && (*registers_.capability & bit(8 + static_cast<unsigned>(address_width))) == 0) return 0;
     return static_cast<unsigned>(address_width) + 2;
+  }
+
+  // The inputs of second-stage translation (CAP.MGAW); the table may hold more.
+  [[nodiscard]] Range second_stage_inputs() const {
+    if (!registers_.capability) return Range::all();
+    return {0, low_bits(static_cast<unsigned>(bit_field(*registers_.capability, 21, 16)) + 1)};
   }
 
   // CAP.FS5LP

@@ -31,7 +31,10 @@ Found context_table(Lookup& lookup, std::uint64_t root_table, std::uint32_t devi
   if (std::uint64_t const bits = word & (bit_span(11, 1) | lookup.capabilities.beyond_host()))
     return path.fault(reserved(bits, upper ? " in the upper word" : ""));
   if (!scalable && (*entry)[1] != 0) return path.fault(reserved((*entry)[1], " in the upper word"));
-  path.means(fmt::format("bus {:#x}, {}context table at {:#x}", bus, !scalable ? "" : upper ? "upper " : "lower ",
+  path.means(fmt::format("bus {:#x}, {}context table at {:#x}", bus,
+                         !scalable ? ""
+                         : upper   ? "upper "
+                                   : "lower ",
                          word & address_bits));
   return word & address_bits;
 }
@@ -64,7 +67,9 @@ Configuration legacy_configuration(Lookup& lookup, std::uint64_t context_table, 
   }
   std::uint64_t const root = low & address_bits;
   path.means(fmt::format("second-stage table at {:#x}, {} levels, domain {}", root, levels, domain));
-  return DeviceConfiguration{.user = second_stage_table(lookup, root, levels), .steps = path.take()};
+  return DeviceConfiguration{.user = second_stage_table(lookup, root, levels),
+                             .aperture = lookup.capabilities.second_stage_inputs(),
+                             .steps = path.take()};
 }
 
 Found pasid_table_entry(Lookup& lookup, std::uint64_t context_table, std::uint32_t device, std::optional<std::uint32_t> pasid) {

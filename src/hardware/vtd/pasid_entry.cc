@@ -26,8 +26,9 @@ Table second_stage(Lookup& lookup, Entry const& entry) {
   constexpr std::uint64_t accessed_dirty = bit(9);
   if (std::uint64_t const bits = entry[0] & lookup.capabilities.beyond_host()) return lookup.path.fault(reserved(bits, 0));
   if ((entry[0] & accessed_dirty) != 0 && !lookup.capabilities.has(Extended::second_stage_accessed_dirty))
-    return lookup.path.fault("asks for accessed and dirty flags in second-stage tables (SSADE = 1), which this unit does not "
-                             "have (ECAP.SSADS = 0)");
+    return lookup.path.fault(
+        "asks for accessed and dirty flags in second-stage tables (SSADE = 1), which this unit does not "
+        "have (ECAP.SSADS = 0)");
   std::uint64_t const width = bit_field(entry[0], 4, 2);
   unsigned const levels = lookup.capabilities.second_stage_levels(width);
   if (levels == 0) return lookup.path.fault(fmt::format("has an address width that this unit does not have (AW = {})", width));
@@ -88,7 +89,8 @@ Configuration scalable_configuration(Lookup& lookup, std::uint64_t address) {
                          {Extended::pass_through, "pass-through", "PT"}};
   auto const& need = needs[type - 1];
   if (!lookup.capabilities.has(need.feature))
-    return path.fault(fmt::format("asks for {} (PGTT = {}), which this unit does not have (ECAP.{} = 0)", need.what, type, need.bit));
+    return path.fault(
+        fmt::format("asks for {} (PGTT = {}), which this unit does not have (ECAP.{} = 0)", need.what, type, need.bit));
 
   std::uint64_t const domain = bit_field(entry[1], 15, 0);
   if (type == pass_through) {
@@ -109,6 +111,7 @@ Configuration scalable_configuration(Lookup& lookup, std::uint64_t address) {
     (type == nested ? configuration.parent : configuration.user) = *table;
     meaning += (meaning.empty() ? "" : ", over the ") + describe("second", *table);
   }
+  if (type == second) configuration.aperture = lookup.capabilities.second_stage_inputs();
   path.means(fmt::format("{}, domain {}", meaning, domain));
   configuration.steps = path.take();
   return configuration;

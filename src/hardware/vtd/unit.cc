@@ -15,7 +15,8 @@ Result<Unit> Unit::create(Registers const& registers, MemoryView const& memory) 
   });
 }
 
-std::expected<DeviceConfiguration, ConfigurationFault> Unit::find(std::uint32_t device, std::optional<std::uint32_t> pasid) const {
+std::expected<DeviceConfiguration, ConfigurationFault> Unit::find(std::uint32_t device,
+                                                                  std::optional<std::uint32_t> pasid) const {
   return guarded_configuration([&]() -> Configuration {
     StructurePath path;
     Lookup lookup{Capabilities(registers_), registers_.host_address_width, *memory_, path};
@@ -48,9 +49,7 @@ std::expected<DeviceConfiguration, ConfigurationFault> Unit::find(std::uint32_t 
   });
 }
 
-DeviceConfiguration bypass(StructurePath& path) {
-  return {.kind = DeviceConfiguration::Kind::bypass, .steps = path.take()};
-}
+DeviceConfiguration bypass(StructurePath& path) { return {.kind = DeviceConfiguration::Kind::bypass, .steps = path.take()}; }
 
 UserPageTable second_stage_table(Lookup const& lookup, std::uint64_t root, unsigned levels) {
   return {.format = {.format = FormatName::vtd_second_stage, .levels = levels, .output_bits = lookup.host_address_width},

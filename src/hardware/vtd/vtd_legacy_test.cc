@@ -1,4 +1,4 @@
-#include "hardware/vtd/unit_fixture.h"
+#include "vtd_unit.h"
 
 namespace swiommu::vtd {
 namespace {
@@ -79,6 +79,14 @@ TEST_F(VtdLegacy, TakesTheNumberOfLevelsFromTheAddressWidth) {
   EXPECT_EQ(fault(), "");
   memory.at(entry + 8) = 2;
   EXPECT_EQ(fault(), "context entry at 0x11280 has an address width that this unit does not have (AW = 2)");
+}
+
+TEST_F(VtdLegacy, TakesTheGuestAddressWidthForTheAperture) {
+  EXPECT_EQ(find()->aperture, Range::all());
+  for (unsigned const width : {39u, 48u, 64u}) {
+    registers.capability = std::uint64_t{width - 1} << 16 | 7 << 9;
+    EXPECT_EQ(find()->aperture, (Range{0, low_bits(width)}));
+  }
 }
 
 TEST_F(VtdLegacy, PassesThrough) {

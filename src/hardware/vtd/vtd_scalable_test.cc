@@ -1,6 +1,6 @@
 #include <random>
 
-#include "hardware/vtd/unit_fixture.h"
+#include "vtd_unit.h"
 
 namespace swiommu::vtd {
 namespace {
@@ -79,6 +79,14 @@ TEST_F(VtdScalable, FindsNestedTables) {
   EXPECT_EQ(found->parent->format.output_bits, 46u);
   EXPECT_TRUE(found->parent->format.dirty_updates);
   EXPECT_NE(found->steps.back().meaning.find(", over the second-stage table at 0x30000"), std::string::npos);
+}
+
+TEST_F(VtdScalable, LimitsTheInputsOfTheSecondStageOnly) {
+  registers.capability = std::uint64_t{38} << 16 | 7 << 9;
+  for (unsigned const type : {1u, 2u, 3u}) {
+    set_entry(type);
+    EXPECT_EQ(find()->aperture, type == 2 ? (Range{0, low_bits(39)}) : Range::all()) << type;
+  }
 }
 
 TEST_F(VtdScalable, PassesThrough) {

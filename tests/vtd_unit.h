@@ -9,6 +9,7 @@
 #include "word_memory.h"
 
 namespace swiommu::vtd {
+
 inline constexpr std::uint64_t root_table = 0x10000, context_table = 0x11000, upper_context_table = 0x12000;
 inline constexpr std::uint64_t directory = 0x13000, pasid_table = 0x14000, table = 0x20000, parent_table = 0x30000;
 inline constexpr std::uint64_t scalable = 1 << 10;
