@@ -109,6 +109,12 @@ void Domain::remove_listener(Epoch& epoch) noexcept {
   if (parent_) parent_->remove_listener(epoch);
 }
 
+unsigned hole_lg2(Domain const& domain, Translation const& fault) {
+  constexpr unsigned page_lg2 = 12;  // if nothing better is known
+  bool const own_table = fault.where == &domain && fault.reason == Reason::not_mapped && domain.kind() != DomainKind::shadow;
+  return own_table && fault.walk.size_lg2 > page_lg2 ? fault.walk.size_lg2 : page_lg2;
+}
+
 Result<Host> Host::create(std::shared_ptr<MemoryView const> memory) {
   auto tables = TableAllocator::create();
   if (!tables) return std::unexpected(std::move(tables).error());

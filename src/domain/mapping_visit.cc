@@ -16,7 +16,7 @@ bool visit_through(Domain const& parent, Leaf const& leaf, FunctionRef<bool(Mapp
   for (std::uint64_t at = leaf.range.start;;) {
     std::uint64_t const guest = leaf.output + (at - leaf.range.start);
     Translation const t = parent.translate(guest, {}, Update::no);
-    std::uint64_t const block = Range::block(guest, t.ok() ? t.size_lg2 : 12).last - guest;  // less one
+    std::uint64_t const block = Range::block(guest, t.ok() ? t.size_lg2 : hole_lg2(parent, t)).last - guest;  // less one
     std::uint64_t const last = at + std::min(leaf.range.last - at, block);
     if (t.ok()) {
       Attributes attributes = leaf.attributes;

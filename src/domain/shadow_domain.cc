@@ -122,16 +122,14 @@ Result<bool> ShadowDomain::compose_leaf(Leaf const& leaf, Gather& gather) {
     std::uint64_t const guest = leaf.output + (at - leaf.range.start);
     Translation const t = parent()->translate(guest, {}, Update::no);
     std::uint64_t const rest = leaf.range.last - at;  // less one
-    std::uint64_t const block = Range::block(guest, t.ok() ? t.size_lg2 : 0).last - guest;
-    std::uint64_t last = at + std::min(rest, block);
+    std::uint64_t const block = Range::block(guest, t.ok() ? t.size_lg2 : hole_lg2(*parent(), t)).last - guest;
+    std::uint64_t const last = at + std::min(rest, block);
     Result<bool> outcome = false;
     if (t.ok() && (t.attributes.access & leaf.attributes.access) != Access{}) {
       Attributes attributes = leaf.attributes;
       attributes.access = attributes.access & t.attributes.access;
       outcome = set({at, last}, t.output, attributes, gather);
     } else {
-      // The parent's smallest page is not known when it maps nothing: go on by the shadow's own.
-      if (!t.ok()) last = std::min(leaf.range.last, at | low_bits(shadow_->shape().smallest_page_lg2()));
       outcome = drop({at, last}, gather);
     }
     if (!outcome) return outcome;

@@ -12,4 +12,20 @@ Result<std::unique_ptr<PageTable>> PageTable::open(UserPageTable const& table, M
   });
 }
 
+Result<std::unique_ptr<PageTable>> PageTable::create_user(UserPageTable const& table, MemoryView const& view, UserTableSource& source) {
+  auto const root = guarded([&] {
+    return with_format<std::uint64_t>(table.format, [&]<PageTableFormat F>(F const& format) -> Result<std::uint64_t> {
+      unsigned const top = format.geometry().top();
+      ForeignTables memory(view, table.big_endian, &source);
+      return memory.template allocate<typename F::Entry>(table_size_lg2(format, top), format.empty(top));
+    });
+  });
+  if (!root) return std::unexpected(root.error());
+  UserPageTable described = table;
+  described.root = *root;
+  auto opened = open(described, view, &source);
+  if (!opened) source.release(*root, 0);
+  return opened;
+}
+
 }  // namespace swiommu

@@ -20,11 +20,8 @@ using Pasid = std::uint32_t;
 struct DeviceOptions {
   std::uint32_t requester_id = 0;
   unsigned pasid_bits = 20;               // PASIDs below 2^pasid_bits may be attached
-  std::optional<Range> interrupt_range;   // iovas that are messages, never memory (x86: 0xfee00000 to 0xfeefffff)
+  std::optional<Range> interrupt_range;   // iovas that are messages, never memory (x86_interrupt_range)
 };
-
-// x86 bus protocol: writes to these addresses are interrupt requests.
-inline constexpr Range x86_interrupt_range{0xfee00000, 0xfeefffff};
 
 // What one requester id or PASID is attached to. Belongs to the device; ports read it inside their guards.
 struct Attachment {

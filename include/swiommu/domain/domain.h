@@ -44,6 +44,9 @@ struct Translation {
   [[nodiscard]] bool ok() const { return reason == Reason::none; }
 };
 
+// Log2 of the aligned block of inputs around the one that `fault` is about that is as empty, as far as the walk shows.
+unsigned hole_lg2(Domain const& domain, Translation const& fault);
+
 // What a domain allows whatever its table says.
 struct Limits {
   Range aperture = Range::all();    // inputs outside are out_of_range

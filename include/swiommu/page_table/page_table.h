@@ -60,6 +60,11 @@ class PageTable {
   // ENOTSUP. EINVAL: the configuration is none that the format has. ENOMEM.
   static Result<std::unique_ptr<PageTable>> open(UserPageTable const& table, MemoryView const& memory, UserTableSource* source = nullptr);
 
+  // An empty table in the user's memory, as a guest makes one: `table.root` is not looked at, the root is taken from `source`, as
+  // all further tables are. Nothing is freed when the object dies: the table is the user's. Errors as above; EFAULT: the
+  // memory that `source` gave cannot be written through `memory`.
+  static Result<std::unique_ptr<PageTable>> create_user(UserPageTable const& table, MemoryView const& memory, UserTableSource& source);
+
   PageTable() = default;
   PageTable(PageTable const&) = delete;
   PageTable& operator=(PageTable const&) = delete;
