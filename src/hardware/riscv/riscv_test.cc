@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "swiommu/base/bits.h"
 #include "shifted_memory.h"
+#include "swiommu/base/bits.h"
 #include "word_memory.h"
 
 namespace swiommu::riscv {

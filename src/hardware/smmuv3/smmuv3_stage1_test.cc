@@ -1,4 +1,4 @@
-#include "hardware/smmuv3/smmuv3_fixture.h"
+#include "smmuv3_fixture.h"
 
 namespace swiommu::smmuv3 {
 namespace {

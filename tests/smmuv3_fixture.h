@@ -5,9 +5,9 @@
 #include <memory>
 #include <string>
 
+#include "shifted_memory.h"
 #include "swiommu/base/bits.h"
 #include "swiommu/hardware/smmuv3.h"
-#include "shifted_memory.h"
 #include "word_memory.h"
 
 namespace swiommu::smmuv3 {
