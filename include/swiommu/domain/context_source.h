@@ -35,19 +35,19 @@ struct DeviceConfiguration {
   std::optional<UserPageTable> parent;      // the table under it, where the hardware itself walks two tables;
                                             // user may be missing then: the parent's table alone translates (unless
                                             // lower_blocked is set)
-  bool lower_blocked = false;                // Arm EPD0: the lower half of the iovas has no table. `user` is missing, and what
-                                             // `user_upper` does not cover is a fault, Reason::not_mapped
-  Range aperture = Range::all();             // iovas outside are out of range (zPCI PBA and PAL)
-  std::uint64_t bypass_base = 0;             // bypass: the iova that leads to address 0 (zPCI: start of the DMA range)
-  Access rights = Access::both();            // rights of the device on the whole address space (AMD DTE IR and IW)
+  bool lower_blocked = false;               // Arm EPD0: the lower half of the iovas has no table. `user` is missing, and what
+                                            // `user_upper` does not cover is a fault, Reason::not_mapped
+  Range aperture = Range::all();            // iovas outside are out of range (zPCI PBA and PAL)
+  std::uint64_t bypass_base = 0;            // bypass: the iova that leads to address 0 (zPCI: start of the DMA range)
+  Access rights = Access::both();           // rights of the device on the whole address space (AMD DTE IR and IW)
   std::vector<ConfigurationStep> steps;     // the way here
 };
 
 // The device's structures are broken, or block its DMA. A fault of the device (Reason::configuration), not an error.
 struct ConfigurationFault {
-  std::string about;                 // "STE at 0xfb880a00 is not valid (V = 0)"
-  std::uint64_t entry_address = 0;   // the structure that says so, if it was reached
-  std::uint64_t entry = 0;           // its first word
+  std::string about;                // "STE at 0xfb880a00 is not valid (V = 0)"
+  std::uint64_t entry_address = 0;  // the structure that says so, if it was reached
+  std::uint64_t entry = 0;          // its first word
   std::vector<ConfigurationStep> steps;
 };
 

@@ -12,8 +12,8 @@ std::expected<std::uint64_t, ConfigurationFault> find_leaf_page(Directory const&
   std::string const what = fmt::format("{} entry", directory.name);
   for (unsigned level = directory.levels - 1; level > 0; --level) {
     std::uint64_t const index = std::uint64_t{id} >> (directory.leaf_bits + 9 * (level - 1)) & low_bits(9);
-    auto const words =
-        path.read<1>(directory.memory, what, page + 8 * index, {.event = directory.load_event, .big_endian = directory.big_endian});
+    auto const words = path.read<1>(directory.memory, what, page + 8 * index,
+                                    {.event = directory.load_event, .big_endian = directory.big_endian});
     if (!words) return std::unexpected(words.error());
     std::uint64_t const entry = words->front();
     if ((entry & 1) == 0) return path.fault(fmt::format("is not valid (V = 0), cause {}", directory.invalid_cause));

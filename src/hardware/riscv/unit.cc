@@ -30,8 +30,7 @@ class Search {
   Configuration run(std::uint32_t device, std::optional<std::uint32_t> process) {
     auto const mode = static_cast<unsigned>(bit_field(registers_.ddtp, 3, 0));
     std::uint64_t const root = bit_field(registers_.ddtp, 53, 10) << 12;
-    path_.register_value("ddtp", registers_.ddtp,
-                         mode == 1 ? "Bare" : fmt::format("mode {}, root page at {:#x}", mode, root));
+    path_.register_value("ddtp", registers_.ddtp, mode == 1 ? "Bare" : fmt::format("mode {}, root page at {:#x}", mode, root));
     if (mode == 0) return path_.fault("blocks all DMA (iommu_mode = Off), cause 256");
     if (mode == 1) return finish(std::nullopt, std::nullopt);
     if (mode > 4) return path_.fault(fmt::format("selects a mode that is not defined (iommu_mode = {})", mode));
