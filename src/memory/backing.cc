@@ -45,7 +45,8 @@ Result<std::unique_ptr<SharedMemory>> SharedMemory::create(HostAddressSpace& spa
       ::close(descriptor);
       return std::unexpected(std::move(error));
     };
-    if (::ftruncate(descriptor, static_cast<off_t>(size)) != 0 || ::fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
+    if (::ftruncate(descriptor, static_cast<off_t>(size)) != 0 ||
+        ::fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
       return failed({errno, "cannot size a memfd"});
     auto memory = map(space, descriptor, 0, length, true);
     if (!memory) return failed(std::move(memory).error());
@@ -54,8 +55,8 @@ Result<std::unique_ptr<SharedMemory>> SharedMemory::create(HostAddressSpace& spa
   });
 }
 
-Result<std::unique_ptr<SharedMemory>> SharedMemory::map(HostAddressSpace& space, int descriptor, std::uint64_t offset, std::uint64_t length,
-                                                        bool writable) {
+Result<std::unique_ptr<SharedMemory>> SharedMemory::map(HostAddressSpace& space, int descriptor, std::uint64_t offset,
+                                                        std::uint64_t length, bool writable) {
   return guarded([&]() -> Result<std::unique_ptr<SharedMemory>> {
     struct stat status;
     if (::fstat(descriptor, &status) != 0) return fail(errno, "the descriptor of shared memory");

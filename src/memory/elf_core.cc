@@ -10,7 +10,9 @@
 
 namespace swiommu {
 
-bool looks_like_elf(std::span<std::byte const> file) { return file.size() >= SELFMAG && std::memcmp(file.data(), ELFMAG, SELFMAG) == 0; }
+bool looks_like_elf(std::span<std::byte const> file) {
+  return file.size() >= SELFMAG && std::memcmp(file.data(), ELFMAG, SELFMAG) == 0;
+}
 
 namespace {
 
@@ -31,15 +33,18 @@ std::string kind_of(unsigned type) {
 std::optional<std::uint64_t> count_program_headers(Elf* elf, GElf_Ehdr const& header) {
   if (header.e_phnum != PN_XNUM) return header.e_phnum;
   GElf_Shdr section;
-  if (Elf_Scn* const first = elf_getscn(elf, 0); first == nullptr || gelf_getshdr(first, &section) == nullptr) return std::nullopt;
+  if (Elf_Scn* const first = elf_getscn(elf, 0); first == nullptr || gelf_getshdr(first, &section) == nullptr)
+    return std::nullopt;
   return section.sh_info;
 }
 
 // Linux's own cores (kdump) hold the kernel's text twice, once more inside the RAM around it. So what repeats the bytes of a
 // segment around it is dropped; any other overlap is an error.
 Result<> drop_repetitions(std::span<std::byte const> file, std::vector<CoreSegment>& segments, std::string const& name) {
-  bool const no_address = segments.size() > 1 && std::ranges::all_of(segments, [](CoreSegment const& s) { return s.memory.start == 0; });
-  if (no_address) return fail(EINVAL, fmt::format("{} has no physical addresses: it is the core of a process, not of a machine", name));
+  bool const no_address =
+      segments.size() > 1 && std::ranges::all_of(segments, [](CoreSegment const& s) { return s.memory.start == 0; });
+  if (no_address)
+    return fail(EINVAL, fmt::format("{} has no physical addresses: it is the core of a process, not of a machine", name));
 
   std::uint64_t to_compare = file.size();  // an honest core needs no more; a hostile one could keep us busy for hours
   auto const repeats = [&](CoreSegment const& inner, CoreSegment const& outer) {
@@ -90,17 +95,19 @@ Result<ElfCore> read_elf_core(std::span<std::byte> file, std::string const& name
   ElfCore core{.byte_order = header.e_ident[EI_DATA] == ELFDATA2MSB ? std::endian::big : std::endian::little, .segments = {}};
   for (std::uint64_t i = 0; i < *count; ++i) {
     GElf_Phdr segment;
-    if (gelf_getphdr(elf.get(), static_cast<int>(i), &segment) == nullptr) return bad(fmt::format("program header {} is malformed", i));
+    if (gelf_getphdr(elf.get(), static_cast<int>(i), &segment) == nullptr)
+      return bad(fmt::format("program header {} is malformed", i));
     if (segment.p_type != PT_LOAD) continue;
     if (segment.p_filesz > segment.p_memsz)
-      return bad(fmt::format("segment {} has {:#x} bytes in the file, but only {:#x} in memory", i, segment.p_filesz, segment.p_memsz));
+      return bad(
+          fmt::format("segment {} has {:#x} bytes in the file, but only {:#x} in memory", i, segment.p_filesz, segment.p_memsz));
     if (segment.p_memsz == 0) continue;
     auto const memory = Range::of_length(segment.p_paddr, segment.p_memsz);
     if (!memory)
       return bad(fmt::format("segment {} leaves the 64-bit space: {:#x} bytes from {:#x}", i, segment.p_memsz, segment.p_paddr));
     if (segment.p_filesz != 0 && (segment.p_offset > file.size() || segment.p_filesz > file.size() - segment.p_offset))
-      return bad(fmt::format("segment {} reaches beyond the end of the file: {:#x} bytes from offset {:#x}, the file has {:#x}", i,
-                             segment.p_filesz, segment.p_offset, file.size()));
+      return bad(fmt::format("segment {} reaches beyond the end of the file: {:#x} bytes from offset {:#x}, the file has {:#x}",
+                             i, segment.p_filesz, segment.p_offset, file.size()));
     core.segments.push_back({*memory, segment.p_offset, segment.p_filesz});
   }
   if (core.segments.empty()) return bad("the core has no PT_LOAD segments, so it holds no memory");

@@ -46,7 +46,8 @@ int fault_in(std::byte* data, std::uint64_t length, bool writable) {
   if (code != EINVAL) return EFAULT;
   // EINVAL has two meanings: no right to access, and no such advice.
   alignas(host_page_size) std::byte known_good[host_page_size];
-  if (::sysconf(_SC_PAGESIZE) == static_cast<long>(host_page_size) && ::madvise(known_good, sizeof known_good, advice) != 0 && errno == EINVAL)
+  if (::sysconf(_SC_PAGESIZE) == static_cast<long>(host_page_size) && ::madvise(known_good, sizeof known_good, advice) != 0 &&
+      errno == EINVAL)
     return read_each_page(data, length);
   return EFAULT;
 }

@@ -19,8 +19,8 @@ constexpr int reserve_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 std::byte* reserve_address_space(std::uint64_t size) {
   // The first lies between where x86-64 and arm64 programs are loaded and where the kernel puts mappings; the second is free
   // under ThreadSanitizer, which lays claim to nearly everything else.
-  for (std::uint64_t const hint : {std::uint64_t{0x2000'0000'0000}, std::uint64_t{0x10'0000'0000}}) {
-    void* const wanted = reinterpret_cast<void*>(hint);
+  for (std::uintptr_t const hint : {std::uintptr_t{0x2000'0000'0000}, std::uintptr_t{0x10'0000'0000}}) {
+    void* const wanted = std::bit_cast<void*>(hint);
     void* const got = ::mmap(wanted, size, PROT_NONE, reserve_flags, -1, 0);
     if (got == wanted) return static_cast<std::byte*>(got);
     if (got != MAP_FAILED) ::munmap(got, size);
@@ -112,7 +112,9 @@ Result<HostAddress> HostAddressSpace::map_shared(int descriptor, std::uint64_t o
       return std::unexpected(std::move(registered).error());
     }
     int const rights = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    auto const map = [&](void* where, int flags) { return ::mmap(where, mapped, rights, flags, descriptor, static_cast<off_t>(offset)); };
+    auto const map = [&](void* where, int flags) {
+      return ::mmap(where, mapped, rights, flags, descriptor, static_cast<off_t>(offset));
+    };
     // Tried elsewhere first: a fixed mapping that fails may already have torn a hole into the reservation.
     void* const trial = map(nullptr, MAP_SHARED);
     int const refused = trial == MAP_FAILED ? errno : 0;
@@ -130,7 +132,8 @@ void HostAddressSpace::unmap_shared(HostAddress address, std::uint64_t length, b
   forget_memory({address.value, address.value + (length - 1)}, writable);
   auto const* const entry = taken_.find(address.value);
   // The system may lack the memory to do this; then the place stays taken, and what was mapped stays mapped, out of reach.
-  if (::mmap(pointer(address), entry->range.length(), PROT_NONE, reserve_flags | MAP_FIXED, -1, 0) != MAP_FAILED) taken_.erase(*entry);
+  if (::mmap(pointer(address), entry->range.length(), PROT_NONE, reserve_flags | MAP_FIXED, -1, 0) != MAP_FAILED)
+    taken_.erase(*entry);
 }
 
 Result<HostAddress> HostAddressSpace::add_memory(void* data, std::uint64_t length, bool writable) {
@@ -138,7 +141,8 @@ Result<HostAddress> HostAddressSpace::add_memory(void* data, std::uint64_t lengt
     HostAddress const address = address_of(data);
     auto const range = Range::of_length(address.value, length);
     auto const about = [&](char const* what) { return fmt::format("memory of {:#x} bytes at {}: {}", length, data, what); };
-    if (!Range::of_length(reinterpret_cast<std::uintptr_t>(data), length)) return fail(EINVAL, about("empty, or leaves the address space"));
+    if (!Range::of_length(reinterpret_cast<std::uintptr_t>(data), length))
+      return fail(EINVAL, about("empty, or leaves the address space"));
     if (!range || range->overlaps(reserve())) return fail(EINVAL, about("meets the reserve of host addresses"));
     if (range->overlaps(x86_interrupt_range)) return fail(EINVAL, about("its host addresses would meet the x86 interrupt range"));
     Lock const lock(mutex_);
@@ -170,7 +174,8 @@ Result<> HostAddressSpace::add_device_range(Range range, DeviceRange& device) {
         (range.overlaps(x86_interrupt_range) && !x86_interrupt_range.contains(range)))
       return fail(EINVAL, fmt::format("a device range cannot be at {:#x} to {:#x}", range.start, range.last));
     Lock const lock(mutex_);
-    if (readable_.overlaps(range)) return fail(EEXIST, fmt::format("the device range {:#x} to {:#x} meets memory", range.start, range.last));
+    if (readable_.overlaps(range))
+      return fail(EEXIST, fmt::format("the device range {:#x} to {:#x} meets memory", range.start, range.last));
     return register_device(range, device);
   });
 }

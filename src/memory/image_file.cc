@@ -85,7 +85,8 @@ Result<Mapping> unpack(std::span<std::byte const> packed, std::uint64_t limit, s
     if (ZSTD_isError(wanted)) {
       char const* const hint =
           ZSTD_getErrorCode(wanted) == ZSTD_error_frameParameter_windowTooLarge ? " (made with --long=28 or more?)" : "";
-      return fail(EINVAL, fmt::format("{}: cannot unpack zstd at offset {:#x}: {}{}", name, in.pos, ZSTD_getErrorName(wanted), hint));
+      return fail(EINVAL,
+                  fmt::format("{}: cannot unpack zstd at offset {:#x}: {}{}", name, in.pos, ZSTD_getErrorName(wanted), hint));
     }
     if (out.pos > limit - unpacked.length())
       return fail(EFBIG, fmt::format("{}: unpacks to more than the limit of {:#x} bytes", name, limit));

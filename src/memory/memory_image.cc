@@ -20,8 +20,7 @@ constexpr std::uint64_t page_mask = host_page_size - 1;
 }  // namespace
 
 struct MemoryImage::LazyCopy {
-  LazyCopy(std::byte const* file, std::uint64_t size)
-      : from(file), length(size), done((size >> (block_lg2 + 6)) + 1) {}
+  LazyCopy(std::byte const* file, std::uint64_t size) : from(file), length(size), done((size >> (block_lg2 + 6)) + 1) {}
 
   // Sees to it that the block of this byte is there; `data` is where byte 0 belongs. Returns the bytes from there to the
   // end of the block.
@@ -91,7 +90,8 @@ void separate_shared_bytes(std::vector<Piece>& pieces) {
   std::ranges::sort(bodies, {}, &Piece::offset);
   Piece* furthest = nullptr;  // of those before, the one that ends last in the file
   for (Piece* const body : bodies) {
-    if (furthest != nullptr && body->offset < furthest->offset + furthest->file_size) body->source = furthest->source = Source::lazy;
+    if (furthest != nullptr && body->offset < furthest->offset + furthest->file_size)
+      body->source = furthest->source = Source::lazy;
     if (furthest == nullptr || furthest->offset + furthest->file_size < body->offset + body->file_size) furthest = body;
   }
 }
@@ -107,7 +107,8 @@ std::optional<std::uint64_t> assign_positions(std::vector<Piece>& pieces) {
     bool const shares = previous != nullptr && (previous->memory.last | page_mask) == (piece.memory.start | page_mask);
     piece.position = (shares ? used - host_page_size : used) + in_page;
     std::uint64_t end;
-    if (__builtin_add_overflow(piece.position, piece.memory.length(), &end) || __builtin_add_overflow(end, page_mask, &end)) return std::nullopt;
+    if (__builtin_add_overflow(piece.position, piece.memory.length(), &end) || __builtin_add_overflow(end, page_mask, &end))
+      return std::nullopt;
     used = end & ~page_mask;
     previous = &piece;
   }
@@ -134,7 +135,8 @@ Result<std::unique_ptr<MemoryImage>> MemoryImage::load(std::filesystem::path con
     if (options.raw_base) {
       auto const memory = Range::of_length(*options.raw_base, file->length());
       if (!memory)
-        return fail(EINVAL, fmt::format("{}: {:#x} bytes from {:#x} leave the 64-bit space", name, file->length(), *options.raw_base));
+        return fail(EINVAL,
+                    fmt::format("{}: {:#x} bytes from {:#x} leave the 64-bit space", name, file->length(), *options.raw_base));
       core.segments.push_back({*memory, 0, file->length()});
     } else if (looks_like_elf(file->bytes())) {
       auto found = read_elf_core(file->bytes(), name);
@@ -142,7 +144,8 @@ Result<std::unique_ptr<MemoryImage>> MemoryImage::load(std::filesystem::path con
       core = std::move(*found);
       image->byte_order_ = core.byte_order;
     } else {
-      return fail(EINVAL, fmt::format("{} is neither an ELF core nor a zstd-compressed one; raw memory needs its base address", name));
+      return fail(EINVAL,
+                  fmt::format("{} is neither an ELF core nor a zstd-compressed one; raw memory needs its base address", name));
     }
     if (auto placed = image->place(std::move(*file), core.segments); !placed)
       return fail(placed.error().code, fmt::format("{}: {}", name, placed.error().about));
@@ -186,10 +189,13 @@ Result<> MemoryImage::place(Mapping file, std::vector<CoreSegment> const& segmen
 Result<> MemoryImage::add_segment(std::uint64_t address, std::span<std::byte const> bytes) {
   return guarded([&]() -> Result<> {
     auto const range = Range::of_length(address, bytes.size());
-    if (!range) return fail(EINVAL, fmt::format("a segment of {:#x} bytes at {:#x} is empty or leaves the 64-bit space", bytes.size(), address));
+    if (!range)
+      return fail(EINVAL,
+                  fmt::format("a segment of {:#x} bytes at {:#x} is empty or leaves the 64-bit space", bytes.size(), address));
     auto const next = std::ranges::lower_bound(ranges_, address, {}, &Range::last);
     if (next != ranges_.end() && next->overlaps(*range))
-      return fail(EEXIST, fmt::format("a segment of {:#x} bytes at {:#x} meets memory at {:#x}", bytes.size(), address, next->start));
+      return fail(EEXIST,
+                  fmt::format("a segment of {:#x} bytes at {:#x} meets memory at {:#x}", bytes.size(), address, next->start));
     auto const index = next - ranges_.begin();
     std::uint64_t const in_page = address & page_mask;
     auto memory = Mapping::zeros(in_page + bytes.size());

@@ -14,7 +14,8 @@ Pages::~Pages() {
 Result<> Pages::pin(std::uint64_t first_page, std::uint64_t last_page) {
   return guarded([&]() -> Result<> {
     if (last_page < first_page || last_page >= backing_->pages())
-      return fail(ERANGE, fmt::format("pages {:#x} to {:#x} of memory with {:#x} pages", first_page, last_page, backing_->pages()));
+      return fail(ERANGE,
+                  fmt::format("pages {:#x} to {:#x} of memory with {:#x} pages", first_page, last_page, backing_->pages()));
     Range const wanted{first_page, last_page};
     Lock const lock(mutex_);
     std::uint64_t added = 0;

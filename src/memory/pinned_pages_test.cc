@@ -16,7 +16,9 @@ class PagesTest : public testing::Test {
  protected:
   static constexpr std::uint64_t count = 64;
 
-  PagesTest() : data_(static_cast<std::byte*>(::mmap(nullptr, count * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {}
+  PagesTest()
+      : data_(
+            static_cast<std::byte*>(::mmap(nullptr, count * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {}
   ~PagesTest() override { ::munmap(data_, count * 4096); }
 
   std::unique_ptr<Backing> backing() { return std::move(*UserMemory::create(*space_, data_, count * 4096, true)); }
@@ -94,7 +96,9 @@ TEST_F(PagesTest, AgreesWithCountingEachPage) {
   std::mt19937 random(1);
   std::array<int, count> model{};
   std::vector<Range> pinned;
-  auto const charged = [&] { return static_cast<std::uint64_t>(std::ranges::count_if(model, [](int users) { return users != 0; })); };
+  auto const charged = [&] {
+    return static_cast<std::uint64_t>(std::ranges::count_if(model, [](int users) { return users != 0; }));
+  };
   for (int step = 0; step < 2000; ++step) {
     if (pinned.empty() || random() % 2 != 0) {
       std::uint64_t const first = random() % count, last = std::min(first + random() % 16, count - 1);

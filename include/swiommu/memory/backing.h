@@ -68,8 +68,8 @@ class SharedMemory final : public Backing {
 
   // `length` bytes of a file from `offset` on, a multiple of the host's page. The descriptor stays the caller's.
   // EINVAL: also if the file is shorter; else the errors of HostAddressSpace::map_shared().
-  static Result<std::unique_ptr<SharedMemory>> map(HostAddressSpace& space, int descriptor, std::uint64_t offset, std::uint64_t length,
-                                                   bool writable);
+  static Result<std::unique_ptr<SharedMemory>> map(HostAddressSpace& space, int descriptor, std::uint64_t offset,
+                                                   std::uint64_t length, bool writable);
   ~SharedMemory() override;
 
   // The memfd that create() made, owned by this object; -1 after map().

@@ -11,6 +11,7 @@
 //                  ... reserve.last
 //                  beyond            pointer - base
 #pragma once
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -45,7 +46,7 @@ class HostAddressSpace final : public MemoryView {
 
   // The addition. Trusts the address: for one that is not registered memory the pointer must not be used.
   [[nodiscard]] std::byte* pointer(HostAddress address) const {
-    return reinterpret_cast<std::byte*>(reinterpret_cast<std::uintptr_t>(base_) + address.value);
+    return std::bit_cast<std::byte*>(std::bit_cast<std::uintptr_t>(base_) + address.value);
   }
   [[nodiscard]] HostAddress address_of(void const* pointer) const {
     return HostAddress(reinterpret_cast<std::uintptr_t>(pointer) - reinterpret_cast<std::uintptr_t>(base_));
