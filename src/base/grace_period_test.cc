@@ -56,10 +56,11 @@ struct Object {
 // Readers look at the published object again and again; the writer replaces it, waits, and poisons the old one. Returns what
 // the readers saw of the poison. -DSWIOMMU_NO_GRACE_WAIT must make this nonzero.
 std::uint64_t poison_seen(GracePeriod const& grace) {
-  constexpr unsigned reader_count = 2, least_swaps = 2000, least_guards = 4000;
-  std::array<Object, 2> objects;
+  constexpr unsigned reader_count = 2, least_swaps = 2000, least_guards = 10000;
+  std::array<Object, 7> objects;  // taken in turn, in no step with the yields below: a poisoned one stays so for a while
   std::atomic<Object const*> published = &objects[0];
   std::atomic<bool> stop = false;
+  std::atomic<unsigned> swaps = 0;
   std::atomic<std::uint64_t> seen = 0;
   std::array<std::atomic<unsigned>, reader_count> guards{};
   std::barrier started(reader_count + 1);
@@ -75,7 +76,10 @@ std::uint64_t poison_seen(GracePeriod const& grace) {
       for (unsigned count = 1; !stop.load(std::memory_order_relaxed); ++count) {
         epoch->enter();
         Object const& object = *published.load(std::memory_order_acquire);
-        if (count % 64 == 0) std::this_thread::yield();  // be caught inside, even where processors are few
+        if (count % 1024 == 0) {  // stay inside until the writer has gone on, which it must not: hence the bound
+          unsigned const before = swaps.load(std::memory_order_relaxed);
+          for (unsigned i = 0; i < 200 && swaps.load(std::memory_order_relaxed) < before + 2; ++i) std::this_thread::yield();
+        }
         for (auto const& word : object.words) bad += word != Object::good;
         epoch->leave();
         // Else give the processor away here rather than lose it inside, where the writer waits for it to come back.
@@ -87,12 +91,13 @@ std::uint64_t poison_seen(GracePeriod const& grace) {
   }
   started.arrive_and_wait();
   for (unsigned i = 1; i <= least_swaps || guards[0] < least_guards || guards[1] < least_guards; ++i) {
-    Object& fresh = objects[i % 2];
-    Object& old = objects[(i - 1) % 2];
+    Object& fresh = objects[i % objects.size()];
+    Object& old = objects[(i - 1) % objects.size()];
     fresh.words.fill(Object::good);
     published.store(&fresh, std::memory_order_release);
     grace.wait(epochs);
     old.words.fill(Object::poison);
+    swaps.store(i, std::memory_order_relaxed);
     if (i % 16 == 0) std::this_thread::yield();  // let readers run where processors are few
   }
   stop = true;
@@ -100,29 +105,33 @@ std::uint64_t poison_seen(GracePeriod const& grace) {
   return seen;
 }
 
-TEST_P(GracePeriodModes, AReaderNeverSeesWhatIsPoisonedAfterTheWait) { 
+TEST_P(GracePeriodModes, AReaderNeverSeesWhatIsPoisonedAfterTheWait) {
   EXPECT_EQ(poison_seen(grace), 0u);
 }
 
-TEST_P(GracePeriodModes, WaitsForAHeldGuardAndOnlyForThat) {
+// The same with the meeting arranged: the reader is inside when the writer comes.
+TEST_P(GracePeriodModes, NothingIsPoisonedUnderAHeldGuard) {
   Epoch held(grace), idle(grace), unrelated(grace);
+  Object first, second;
+  std::atomic<Object const*> published = &first;
+  std::atomic<bool> swapped = false, poisoned = false;
+  unrelated.enter();  // not waited for
   held.enter();
-  unrelated.enter();
-  std::atomic<bool> waiting = false, returned = false;
-  bool left = false;  // plain: ordered by the grace period alone
-  std::jthread remover([&] {
+  Object const& object = *published.load(std::memory_order_acquire);
+  std::jthread writer([&] {
+    published.store(&second, std::memory_order_release);
+    swapped = true;
     Epoch* const epochs[] = {&idle, nullptr, &held};
-    waiting = true;
     grace.wait(epochs);
-    EXPECT_TRUE(left);
-    returned = true;
+    first.words.fill(Object::poison);
+    poisoned = true;
   });
-  while (!waiting) std::this_thread::yield();
-  EXPECT_FALSE(happens_soon(returned));
-  left = true;
+  while (!swapped) std::this_thread::yield();
+  EXPECT_FALSE(happens_soon(poisoned));
+  EXPECT_EQ(object.words[0], Object::good);
   held.leave();
-  remover.join();
-  EXPECT_TRUE(unrelated.active());
+  writer.join();
+  EXPECT_EQ(first.words[0], Object::poison);
   unrelated.leave();
 }
 
