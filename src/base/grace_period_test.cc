@@ -1,20 +1,19 @@
 #include "swiommu/base/grace_period.h"
 
-#include <array>
 #include <atomic>
-#include <barrier>
-#include <cstdint>
+#include <cerrno>
+#include <cstddef>
 #include <gtest/gtest.h>
 #include <linux/filter.h>
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
-#include <memory>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
-#include <vector>
+
+#include "base/poison.h"
 
 namespace swiommu {
 namespace {
@@ -39,92 +38,9 @@ bool forbid_membarrier() {
   return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-// True as soon as `flag` is set; false after giving the processor away a thousand times. A thread that rightly waits is never
-// taken for one that does not.
-bool happens_soon(std::atomic<bool> const& flag) {
-  for (unsigned i = 0; i < 1000 && !flag; ++i) std::this_thread::yield();
-  return flag;
-}
+TEST_P(GracePeriodModes, AReaderNeverSeesWhatIsPoisonedAfterTheWait) { EXPECT_EQ(poison::words_seen(grace), 0u); }
 
-// Plain memory, so that ThreadSanitizer checks the ordering too.
-struct Object {
-  static constexpr std::uint64_t good = 0x600d, poison = 0xdead;
-  std::array<std::uint64_t, 64> words;
-  explicit Object() { words.fill(good); }
-};
-
-// Readers look at the published object again and again; the writer replaces it, waits, and poisons the old one. Returns what
-// the readers saw of the poison. -DSWIOMMU_NO_GRACE_WAIT must make this nonzero.
-std::uint64_t poison_seen(GracePeriod const& grace) {
-  constexpr unsigned reader_count = 2, least_swaps = 2000, least_guards = 4000;
-  std::array<Object, 2> objects;
-  std::atomic<Object const*> published = &objects[0];
-  std::atomic<bool> stop = false;
-  std::atomic<std::uint64_t> seen = 0;
-  std::array<std::atomic<unsigned>, reader_count> guards{};
-  std::barrier started(reader_count + 1);
-  std::vector<std::unique_ptr<Epoch>> ports;
-  std::vector<Epoch*> epochs;
-  for (unsigned i = 0; i < reader_count; ++i) epochs.push_back(ports.emplace_back(std::make_unique<Epoch>(grace)).get());
-
-  std::vector<std::jthread> readers;
-  for (unsigned reader = 0; reader < reader_count; ++reader) {
-    readers.emplace_back([&, reader, epoch = epochs[reader]] {
-      started.arrive_and_wait();
-      std::uint64_t bad = 0;
-      for (unsigned count = 1; !stop.load(std::memory_order_relaxed); ++count) {
-        epoch->enter();
-        Object const& object = *published.load(std::memory_order_acquire);
-        if (count % 64 == 0) std::this_thread::yield();  // be caught inside, even where processors are few
-        for (auto const& word : object.words) bad += word != Object::good;
-        epoch->leave();
-        // Else give the processor away here rather than lose it inside, where the writer waits for it to come back.
-        if (count % 16 == 0) std::this_thread::yield();
-        guards[reader].store(count, std::memory_order_relaxed);
-      }
-      seen += bad;
-    });
-  }
-  started.arrive_and_wait();
-  for (unsigned i = 1; i <= least_swaps || guards[0] < least_guards || guards[1] < least_guards; ++i) {
-    Object& fresh = objects[i % 2];
-    Object& old = objects[(i - 1) % 2];
-    fresh.words.fill(Object::good);
-    published.store(&fresh, std::memory_order_release);
-    grace.wait(epochs);
-    old.words.fill(Object::poison);
-    if (i % 16 == 0) std::this_thread::yield();  // let readers run where processors are few
-  }
-  stop = true;
-  readers.clear();
-  return seen;
-}
-
-TEST_P(GracePeriodModes, AReaderNeverSeesWhatIsPoisonedAfterTheWait) { 
-  EXPECT_EQ(poison_seen(grace), 0u);
-}
-
-TEST_P(GracePeriodModes, WaitsForAHeldGuardAndOnlyForThat) {
-  Epoch held(grace), idle(grace), unrelated(grace);
-  held.enter();
-  unrelated.enter();
-  std::atomic<bool> waiting = false, returned = false;
-  bool left = false;  // plain: ordered by the grace period alone
-  std::jthread remover([&] {
-    Epoch* const epochs[] = {&idle, nullptr, &held};
-    waiting = true;
-    grace.wait(epochs);
-    EXPECT_TRUE(left);
-    returned = true;
-  });
-  while (!waiting) std::this_thread::yield();
-  EXPECT_FALSE(happens_soon(returned));
-  left = true;
-  held.leave();
-  remover.join();
-  EXPECT_TRUE(unrelated.active());
-  unrelated.leave();
-}
+TEST_P(GracePeriodModes, NothingIsPoisonedUnderAHeldGuard) { EXPECT_FALSE(poison::poisoned_under_a_held_guard(grace)); }
 
 TEST_P(GracePeriodModes, APortThatIsNeverSeenIdleDoesNotStarveTheWaiter) {
   Epoch busy(grace);
@@ -212,7 +128,7 @@ TEST(GracePeriod, StillWaitsWhenMembarrierIsTakenAway) {
     returned = true;
   });
   while (!waiting) std::this_thread::yield();
-  EXPECT_FALSE(happens_soon(returned));
+  EXPECT_FALSE(poison::happens_soon(returned));
   held.leave();
   remover.join();
   EXPECT_TRUE(returned);

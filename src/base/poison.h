@@ -1,0 +1,107 @@
+// For tests: what readers see of an object that is poisoned after a grace period. Used twice, against the library as it is
+// (they see nothing) and against one that does not wait (they must see it).
+#pragma once
+#include <array>
+#include <atomic>
+#include <barrier>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "swiommu/base/grace_period.h"
+
+namespace swiommu::poison {
+
+// True as soon as `flag` is set; false after giving the processor away a thousand times. A thread that rightly waits is never
+// taken for one that does not.
+inline bool happens_soon(std::atomic<bool> const& flag) {
+  for (unsigned i = 0; i < 1000 && !flag; ++i) std::this_thread::yield();
+  return flag;
+}
+
+// Plain memory, so that ThreadSanitizer checks the ordering too.
+struct Object {
+  static constexpr std::uint64_t good = 0x600d, poison = 0xdead;
+  std::array<std::uint64_t, 64> words;
+  explicit Object() { words.fill(good); }
+};
+
+// Readers look at the published object again and again; the writer replaces it, waits, and poisons the old one. Returns how
+// many poisoned words the readers saw.
+inline std::uint64_t words_seen(GracePeriod const& grace) {
+  constexpr unsigned reader_count = 2, least_swaps = 2000, least_guards = 10000;
+  std::array<Object, 7> objects;  // taken in turn, in no step with the yields below: a poisoned one stays so for a while
+  std::atomic<Object const*> published = &objects[0];
+  std::atomic<bool> stop = false;
+  std::atomic<unsigned> swaps = 0;
+  std::atomic<std::uint64_t> seen = 0;
+  std::array<std::atomic<unsigned>, reader_count> guards{};
+  std::barrier started(reader_count + 1);
+  std::vector<std::unique_ptr<Epoch>> ports;
+  std::vector<Epoch*> epochs;
+  for (unsigned i = 0; i < reader_count; ++i) epochs.push_back(ports.emplace_back(std::make_unique<Epoch>(grace)).get());
+
+  std::vector<std::jthread> readers;
+  for (unsigned reader = 0; reader < reader_count; ++reader) {
+    readers.emplace_back([&, reader, epoch = epochs[reader]] {
+      started.arrive_and_wait();
+      std::uint64_t bad = 0;
+      for (unsigned count = 1; !stop.load(std::memory_order_relaxed); ++count) {
+        epoch->enter();
+        Object const& object = *published.load(std::memory_order_acquire);
+        if (count % 1024 == 0) {  // stay inside until the writer has gone on, which it must not: hence the bound
+          unsigned const before = swaps.load(std::memory_order_relaxed);
+          for (unsigned i = 0; i < 200 && swaps.load(std::memory_order_relaxed) < before + 2; ++i) std::this_thread::yield();
+        }
+        for (auto const& word : object.words) bad += word != Object::good;
+        epoch->leave();
+        // Else give the processor away here rather than lose it inside, where the writer waits for it to come back.
+        if (count % 16 == 0) std::this_thread::yield();
+        guards[reader].store(count, std::memory_order_relaxed);
+      }
+      seen += bad;
+    });
+  }
+  started.arrive_and_wait();
+  for (unsigned i = 1; i <= least_swaps || guards[0] < least_guards || guards[1] < least_guards; ++i) {
+    Object& fresh = objects[i % objects.size()];
+    Object& old = objects[(i - 1) % objects.size()];
+    fresh.words.fill(Object::good);
+    published.store(&fresh, std::memory_order_release);
+    grace.wait(epochs);
+    old.words.fill(Object::poison);
+    swaps.store(i, std::memory_order_relaxed);
+    if (i % 16 == 0) std::this_thread::yield();  // let readers run where processors are few
+  }
+  stop = true;
+  readers.clear();
+  return seen;
+}
+
+// The same with the meeting arranged: the reader is inside when the writer comes. True if it meets poison there.
+inline bool poisoned_under_a_held_guard(GracePeriod const& grace) {
+  Epoch held(grace), idle(grace), unrelated(grace);
+  Object first, second;
+  std::atomic<Object const*> published = &first;
+  std::atomic<bool> swapped = false, poisoned = false;
+  unrelated.enter();  // not waited for
+  held.enter();
+  Object const& object = *published.load(std::memory_order_acquire);
+  std::jthread writer([&] {
+    published.store(&second, std::memory_order_release);
+    swapped = true;
+    Epoch* const epochs[] = {&idle, nullptr, &held};
+    grace.wait(epochs);
+    first.words.fill(Object::poison);
+    poisoned = true;
+  });
+  while (!swapped) std::this_thread::yield();
+  bool const met = happens_soon(poisoned) || object.words[0] != Object::good;
+  held.leave();
+  writer.join();
+  unrelated.leave();
+  return met;
+}
+
+}  // namespace swiommu::poison
