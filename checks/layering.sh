@@ -1,6 +1,6 @@
 #!/bin/bash
 # Holds the folders of include/swiommu and src to their order: a folder includes only from itself and from the folders
-# above it. Tests (*_test.cc) may include anything.
+# above it. Tests (*_test.cc) and what they share (*_fixture.h) may include anything; nothing else includes a fixture.
 #
 #   checks/layering.sh [root of the tree]
 set -euo pipefail
@@ -18,7 +18,7 @@ if ((${#folders[@]} == 0)); then
   exit 2
 fi
 
-find "${folders[@]}" -mindepth 2 -type f \( -name '*.h' -o -name '*.cc' \) ! -name '*_test.cc' -print0 | sort -z |
+find "${folders[@]}" -mindepth 2 -type f \( -name '*.h' -o -name '*.cc' \) ! -name '*_test.cc' ! -name '*_fixture.h' -print0 | sort -z |
   xargs -0 --no-run-if-empty awk -v layers="$layers" '
     BEGIN {
       count = split(layers, name, " ")
@@ -57,6 +57,7 @@ find "${folders[@]}" -mindepth 2 -type f \( -name '*.h' -o -name '*.cc' \) ! -na
                    target !~ /^page_table\/(format|geometry|attributes|fault|format_configuration)\.h$/) {
           refuse("a format knows entries, not trees: \"" target "\" is part of the engine")
         }
+        if (target ~ /_fixture\.h$/) refuse("only tests include a fixture: \"" target "\"")
         if (ours == 0 && FILENAME ~ /^include\//) refuse("a public header must not include a private one: \"" target "\"")
       } else if (ours) {
         refuse("\"swiommu/" target "\" belongs to no layer")

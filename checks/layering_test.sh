@@ -32,6 +32,7 @@ expect accepted src/base/bits.h '#include <sys/mman.h>'
 # a test may look at everything
 expect accepted src/base/range_test.cc '#include "device/port.h"'
 expect accepted src/page_table/formats/amd_v1_test.cc '#include "page_table/map.h"'
+expect accepted src/hardware/vtd/unit_fixture.h '#include "tools/print.h"'
 
 # upwards, in both forms, in both trees, however it is written
 expect refused src/base/range.cc '#include "memory/image.h"'
@@ -54,6 +55,9 @@ expect accepted src/page_table/map.h '#include "page_table/formats/amd_v1.h"'
 expect refused src/page_table/formats/amd_v1.h '#include "page_table/walk.h"'
 expect refused src/page_table/formats/amd_v1.h '#include "page_table/map.h"'
 expect refused src/page_table/formats/amd_v1.h '#include "swiommu/page_table/walk.h"'
+
+# what belongs to tests
+expect refused src/hardware/vtd/root.cc '#include "hardware/vtd/unit_fixture.h"'
 
 # what cannot be judged is refused
 expect refused include/swiommu/domain/nested.h '#include "page_table/walk.h"'
