@@ -21,6 +21,9 @@ struct Target {
   Access access;
 };
 
+// Bytes that tell pages apart.
+constexpr std::byte demo_pattern(std::uint64_t seed, std::uint64_t n) { return static_cast<std::byte>((seed >> 12) * 31 + n * 7 + 1); }
+
 class DemoAct {
  public:
   // `quiet`: print nothing but failures. The references must outlive the object.

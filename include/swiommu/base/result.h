@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <expected>
 #include <new>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -38,6 +39,8 @@ template <class Body>
   try {
     return body();
   } catch (std::bad_alloc const&) {
+    return out_of_memory();
+  } catch (std::length_error const&) {  // a size beyond what a container can ever hold
     return out_of_memory();
   }
 }
