@@ -118,7 +118,7 @@ template <PageTableFormat F>
 constexpr std::uint64_t page_sizes(F const& f) {
   std::uint64_t sizes = 0;
   for (unsigned l = 0; l < f.geometry().levels; l++) sizes |= f.leaf_sizes(l);
-  return sizes & (low_bits(f.geometry().input_bits()) | bit(63));
+  return sizes & low_bits(f.geometry().input_bits() + 1);
 }
 
 }  // namespace swiommu

@@ -1,5 +1,6 @@
 // Harvesting: reading, and clearing, accessed or dirty flags over a range.
 #pragma once
+#include "page_table/descent.h"
 #include "page_table/format.h"
 #include "page_table/table_memory.h"
 #include "swiommu/base/range.h"
@@ -25,7 +26,10 @@ class Harvest {
       auto const e = memory_.template load<Entry>(table, g.index(level, at));
       EntryKind const kind = e ? format_.kind(*e, level) : EntryKind::empty;
       if (kind == EntryKind::table) {
-        run(level - 1, format_.table_address(*e, level), {at, last});
+        for_each_part_below(format_, *e, level, {at, last}, [&](Range part) {
+          run(child_level(format_, *e, level), format_.table_address(*e, level), part);
+          return true;
+        });
       } else if (kind == EntryKind::leaf) {
         Range const entry = Range::block(at, format_.leaf_size_lg2(*e, level, at));
         last = std::min(entry.last, range.last);

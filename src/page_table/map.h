@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 
+#include "page_table/descent.h"
 #include "page_table/table_stash.h"
 #include "swiommu/page_table/change.h"
 #include "swiommu/page_table/gather.h"
@@ -31,7 +32,8 @@ class Mapper {
 
   Mapper(F const& format, M& memory) : format_(format), memory_(memory) {}
 
-  // EEXIST if something is mapped in `range` and `existing` is refuse. `table` is nothing for a table that is not there yet.
+  // EEXIST if something is mapped in `range` and `existing` is refuse; EFAULT if a table cannot be reached; ENOTSUP where its
+  // owner made it skip levels or left a part of it out. `table` is nothing for a table that is not there yet.
   Result<void> plan(unsigned level, std::optional<std::uint64_t> table, Range range, Target const& target, Existing existing,
                     TableNeeds& needs) const {
     Geometry const& g = format_.geometry();
@@ -39,21 +41,25 @@ class Mapper {
       std::uint64_t last = 0;
       if (unsigned const lg2 = best_size_lg2(level, at, target.at(at), range.last); lg2 != 0) {
         last = at | low_bits(lg2);
-        if (table && existing == Existing::refuse)
-          if (auto const found = first_leaf(level, *table, {at, last})) return already_mapped(*found);
+        if (table) SWIOMMU_TRY(plan_leaves(level, *table, {at, last}, existing));
       } else {
         last = std::min(g.item(level, at).last, range.last);
         std::optional<std::uint64_t> child;
-        Entry const e = table ? load(level, *table, g.index(level, at)) : format_.empty(level);
-        switch (format_.kind(e, level)) {
-          case EntryKind::table: child = format_.table_address(e, level); break;
+        unsigned below = level - 1;
+        auto const e = table ? memory_.template load<Entry>(*table, g.index(level, at)) : format_.empty(level);
+        if (!e) return unreachable(*table);
+        switch (format_.kind(*e, level)) {
+          case EntryKind::table:
+            if (!leads_on(format_, *e, level, {at, last})) return fail(ENOTSUP, "the page table has parts that are left out");
+            child = format_.table_address(*e, level);
+            below = child_level(format_, *e, level);
+            break;
           case EntryKind::empty: needs.tables[level - 1]++; break;
           default:
             if (existing == Existing::refuse) return already_mapped(at);
             needs.tables[level - 1]++;
         }
-        if (child || level > 1)
-          if (auto planned = plan(level - 1, child, {at, last}, target, existing, needs); !planned) return planned;
+        if (child || level > 1) SWIOMMU_TRY(plan(below, child, {at, last}, target, existing, needs));
       }
       if (last == range.last) return {};
       at = last + 1;
@@ -79,6 +85,10 @@ class Mapper {
     }
   }
 
+  // False if the owner of a foreign table has taken memory away, or changed the table, since the plan: part of the change is
+  // missing.
+  [[nodiscard]] bool is_complete() const { return complete_; }
+
   // Log2 of the largest leaf of this level that fits at `input`; 0 if none does.
   [[nodiscard]] unsigned best_size_lg2(unsigned level, std::uint64_t input, std::uint64_t output, std::uint64_t last) const {
     LevelShape const shape = format_.geometry().level[level];
@@ -90,19 +100,49 @@ class Mapper {
     return fits ? log2_floor(fits) : 0;
   }
 
-  // The tree of tables below a table that is no longer linked goes to the gather.
+  // The tree of tables from this one on, which is no longer linked, goes to the gather.
   void retire(std::uint64_t table, unsigned level, Gather& gather) {
-    if (level > 0) {
-      for (std::uint64_t i = 0; i < bit(format_.geometry().level[level].index_bits); i++)
-        if (Entry const e = load(level, table, i); format_.kind(e, level) == EntryKind::table)
-          retire(format_.table_address(e, level), level - 1, gather);
-    }
+    if (level > 0) retire_below(table, level, {0, bit(format_.geometry().level[level].index_bits) - 1}, gather);
     memory_.retire(gather, table, table_size_lg2(format_, level));
+  }
+  // The same for the tree that the entry `e`, met at `level` for `input`, leads to.
+  void retire_entry(Entry e, unsigned level, std::uint64_t input, Gather& gather) {
+    unsigned const next = child_level(format_, e, level);
+    std::uint64_t const table = format_.table_address(e, level);
+    if (next > 0) {
+      Geometry const& g = format_.geometry();
+      for_each_part_below(format_, e, level, g.item(level, input), [&](Range part) {
+        retire_below(table, next, {g.index(next, part.start), g.index(next, part.last)}, gather);
+        return true;
+      });
+    }
+    memory_.retire(gather, table, table_size_lg2(format_, next));
   }
 
  private:
   Entry load(unsigned level, std::uint64_t table, std::uint64_t index) const {
     return memory_.template load<Entry>(table, index).value_or(format_.empty(level));
+  }
+
+  // What the items `indices` of a table lead to goes to the gather.
+  void retire_below(std::uint64_t table, unsigned level, Range indices, Gather& gather) {
+    for (std::uint64_t i = indices.start; i <= indices.last; i++)
+      if (Entry const e = load(level, table, i); format_.kind(e, level) == EntryKind::table)
+        retire_entry(e, level, i << format_.geometry().level[level].shift, gather);
+  }
+
+  // Leaves are to be written over all of `range`.
+  Result<void> plan_leaves(unsigned level, std::uint64_t table, Range range, Existing existing) const {
+    if (!memory_.template load<Entry>(table, format_.geometry().index(level, range.start))) return unreachable(table);
+    if (existing == Existing::refuse)
+      if (auto const found = first_leaf(level, table, range)) return already_mapped(*found);
+    return {};
+  }
+
+  static std::unexpected<Error> unreachable(std::uint64_t table) {
+    char text[64];
+    std::snprintf(text, sizeof text, "the table at 0x%llx cannot be reached", static_cast<unsigned long long>(table));
+    return fail(EFAULT, text);
   }
 
   static std::unexpected<Error> already_mapped(std::uint64_t input) {
@@ -119,7 +159,12 @@ class Mapper {
       std::uint64_t const last = std::min(g.item(level, at).last, range.last);
       EntryKind const kind = format_.kind(e, level);
       if (kind == EntryKind::table) {
-        if (auto const found = first_leaf(level - 1, format_.table_address(e, level), {at, last})) return found;
+        std::optional<std::uint64_t> found;
+        for_each_part_below(format_, e, level, {at, last}, [&](Range part) {
+          found = first_leaf(child_level(format_, e, level), format_.table_address(e, level), part);
+          return !found;
+        });
+        if (found) return found;
       } else if (kind != EntryKind::empty) {
         return at;
       }
@@ -137,10 +182,16 @@ class Mapper {
       std::uint64_t const output = target.at(at) + shift_left(n, g.level[level].shift);
       Entry const word = inherit(format_.leaf(output, level, lg2, target.attributes));
       Entry const old = load(level, table, first + n);
-      memory_.template store<Entry>(table, first + n, word);
-      // An empty table that a large leaf takes the place of, or one whose leaves it replaces.
-      if (level > 0 && format_.kind(old, level) == EntryKind::table)
-        retire(format_.table_address(old, level), level - 1, gather);
+      if (!memory_.template store<Entry>(table, first + n, word)) {
+        complete_ = false;
+        return;
+      }
+      // An empty table that a large leaf takes the place of, or one whose leaves it replaces. Who remembers where tables are
+      // must forget it, though its inputs may have had no translation.
+      if (level > 0 && format_.kind(old, level) == EntryKind::table) {
+        gather.add_range(g.item(level, at + shift_left(n, g.level[level].shift)));
+        retire_entry(old, level, at, gather);
+      }
     }
   }
 
@@ -150,16 +201,27 @@ class Mapper {
     std::uint64_t const i = format_.geometry().index(level, range.start);
     Entry e = load(level, table, i);
     while (format_.kind(e, level) != EntryKind::table) {
-      std::uint64_t const child = stash.take(level - 1);
-      commit(level - 1, child, range, target, stash, gather, inherit);
-      if (memory_.template exchange<Entry>(table, i, e, format_.table(child, level)) == Exchange::done) return;
-      stash.put_back(child, level - 1);  // somebody else installed a table first: `e` is now theirs
+      auto const child = stash.take(level - 1);
+      if (child) commit(level - 1, *child, range, target, stash, gather, inherit);
+      Exchange const outcome =
+          child ? memory_.template exchange<Entry>(table, i, e, format_.table(*child, level)) : Exchange::unreachable;
+      if (outcome == Exchange::done) return;
+      if (child) stash.put_back(*child, level - 1);
+      if (outcome == Exchange::unreachable) {
+        complete_ = false;
+        return;
+      }
+      // Somebody else installed a table first, or a walker has set a flag: `e` is what is there now.
     }
-    commit(level - 1, format_.table_address(e, level), range, target, stash, gather, inherit);
+    if (leads_on(format_, e, level, range))
+      commit(child_level(format_, e, level), format_.table_address(e, level), range, target, stash, gather, inherit);
+    else
+      complete_ = false;
   }
 
   F const& format_;
   M& memory_;
+  bool complete_ = true;
 };
 
 }  // namespace swiommu

@@ -22,41 +22,47 @@ class Splitter {
 
   // The tables that split(boundary) will take.
   Result<void> plan(std::uint64_t boundary, TableNeeds& needs) const {
-    if (!straddling(boundary)) return {};
+    auto const entry = straddling(boundary);
+    if (!entry) return {};
     Geometry const& g = format_.geometry();
     auto const place = *find(boundary);
     auto const target = target_of(place.entry, place.level, boundary);
     Mapper<F, M> const mapper(format_, memory_);
-    for (unsigned l = place.level; !is_aligned(boundary, g.level[l].shift); l--) {
-      needs.tables[l - 1]++;
-      if (l > 1) SWIOMMU_TRY(mapper.plan(l - 1, std::nullopt, g.item(l, boundary), target, Existing::refuse, needs));
-    }
-    // A run whose items cannot stand alone (AMD v1: 1 TiB, because there are no 512 GiB leaves) becomes tables, all of it.
-    unsigned const shift = g.level[place.level].shift;
-    if (place.level > 0 && format_.leaf_size_lg2(place.entry, place.level, boundary) > shift &&
-        (format_.leaf_sizes(place.level) & bit(shift)) == 0) {
-      Range const entry = Range::block(boundary, format_.leaf_size_lg2(place.entry, place.level, boundary));
-      for (std::uint64_t at = entry.start;; at += bit(shift)) {
-        needs.tables[place.level - 1]++;
-        if (place.level > 1)
-          SWIOMMU_TRY(mapper.plan(place.level - 1, std::nullopt, g.item(place.level, at), target, Existing::refuse, needs));
-        if (g.item(place.level, at).last == entry.last) break;
+    auto const fill = [&](unsigned level, std::uint64_t start, std::uint64_t last) -> Result<void> {
+      if (level == 0 || start > last) return {};
+      return mapper.plan(level, std::nullopt, {start, last}, target, Existing::refuse, needs);
+    };
+    // At each level: what lies before the boundary, what lies behind it, and a table for the item that it runs through.
+    Range range = *entry;
+    for (unsigned l = place.level;; l--) {
+      if (is_aligned(boundary, g.level[l].shift)) {
+        SWIOMMU_TRY(fill(l, range.start, boundary - 1));
+        return fill(l, boundary, range.last);
       }
+      Range const item = g.item(l, boundary);
+      if (item.start != range.start) SWIOMMU_TRY(fill(l, range.start, item.start - 1));
+      if (item.last != range.last) SWIOMMU_TRY(fill(l, item.last + 1, range.last));
+      needs.tables[l - 1]++;
+      range = item;
     }
-    return {};
   }
 
-  void split(std::uint64_t boundary, TableStash<F, M>& stash, Gather& gather) {
+  // False if the owner of a foreign table has taken memory away, or changed the table, since the plan.
+  bool split(std::uint64_t boundary, TableStash<F, M>& stash, Gather& gather) {
     Geometry const& g = format_.geometry();
-    while (straddling(boundary)) {
-      auto const place = *find(boundary);
-      unsigned const lg2 = format_.leaf_size_lg2(place.entry, place.level, boundary);
-      unsigned const shift = g.level[place.level].shift;
-      if (lg2 > shift && (format_.leaf_sizes(place.level) & bit_span(lg2 - 1, shift)) != 0)
-        break_run(place, boundary);
-      else
-        break_items(place, Range::block(boundary, lg2), stash, gather);
+    // Each time round the entry at the boundary is smaller, unless an owner puts it back.
+    for (unsigned attempt = 0; attempt < maximum_attempts; attempt++) {
+      auto const place = find(boundary);
+      auto const entry = straddling(boundary);
+      if (!place || !entry) return true;
+      unsigned const lg2 = format_.leaf_size_lg2(place->entry, place->level, boundary);
+      unsigned const shift = g.level[place->level].shift;
+      if (place->level == 0 && lg2 <= shift) return false;
+      bool const has_smaller_runs = lg2 > shift && (format_.leaf_sizes(place->level) & bit_span(lg2 - 1, shift)) != 0;
+      if (!(has_smaller_runs ? break_run(*place, boundary) : break_items(*place, Range::block(boundary, lg2), stash, gather)))
+        return false;
     }
+    return false;
   }
 
  private:
@@ -70,14 +76,15 @@ class Splitter {
   std::optional<Place> find(std::uint64_t input) const {
     Geometry const& g = format_.geometry();
     std::uint64_t table = root_;
-    for (unsigned l = g.top();; l--) {
+    for (unsigned l = g.top();;) {
       std::uint64_t const i = g.index(l, input);
       auto const e = memory_.template load<Entry>(table, i);
       if (!e) return std::nullopt;
       EntryKind const kind = format_.kind(*e, l);
       if (kind == EntryKind::leaf) return Place{table, i, *e, l};
-      if (kind != EntryKind::table) return std::nullopt;
+      if (kind != EntryKind::table || !leads_on(format_, *e, l, {input, input})) return std::nullopt;
       table = format_.table_address(*e, l);
+      l = child_level(format_, *e, l);
     }
   }
 
@@ -86,57 +93,104 @@ class Splitter {
     return {Range::block(input, lg2).start, format_.leaf_address(e, level, input), format_.attributes(e, level)};
   }
 
-  // Accessed and dirty flags of the old word, for the new one.
-  Entry inherit(Entry old, Entry word, unsigned level) const {
-    if constexpr (TracksAccessed<F>) {
-      if (format_.tracks_accessed() && !format_.is_accessed(old)) return format_.without_accessed(word);
-      if (format_.tracks_accessed()) word = format_.touched(word, level, false);
+  struct Flags {
+    bool accessed = false, dirty = false;
+  };
+
+  Flags flags_of(Entry e) const {
+    Flags flags;
+    if constexpr (TracksAccessed<F>) flags.accessed = format_.tracks_accessed() && format_.is_accessed(e);
+    if constexpr (TracksDirty<F>) flags.dirty = format_.tracks_dirty() && format_.is_dirty(e);
+    return flags;
+  }
+
+  // The flag of any item speaks for its whole run.
+  Flags flags_of(std::uint64_t table, std::uint64_t first, std::uint64_t count) const {
+    Flags all;
+    if constexpr (TracksAccessed<F> || TracksDirty<F>) {
+      for (std::uint64_t n = 0; n < count; n++) {
+        auto const e = memory_.template load<Entry>(table, first + n);
+        Flags const flags = e ? flags_of(*e) : Flags{};
+        all = {all.accessed || flags.accessed, all.dirty || flags.dirty};
+      }
     }
-    if constexpr (TracksDirty<F>)
-      if (format_.tracks_dirty() && format_.is_dirty(old)) word = format_.touched(word, level, true);
+    return all;
+  }
+
+  // A new word of `level` with these flags, and the flags of the word that it takes the place of.
+  Entry with_flags(Entry word, unsigned level, Flags flags, Entry old) const {
+    Flags const more = flags_of(old);
+    if constexpr (UpdatesEntries<F>) {
+      if (flags.dirty || more.dirty) word = format_.touched(word, level, true);
+      if (flags.accessed || more.accessed) word = format_.touched(word, level, false);
+    }
+    if constexpr (TracksAccessed<F>)
+      if (format_.tracks_accessed() && !flags.accessed && !more.accessed) word = format_.without_accessed(word);
     return word;
   }
 
   // A run becomes runs, or single items, of the next smaller size of its level, item by item: each item translates the same
   // before and after.
-  void break_run(Place const& place, std::uint64_t boundary) {
+  bool break_run(Place const& place, std::uint64_t boundary) {
     Geometry const& g = format_.geometry();
     unsigned const shift = g.level[place.level].shift;
     unsigned const lg2 = format_.leaf_size_lg2(place.entry, place.level, boundary);
     unsigned const smaller = log2_floor(format_.leaf_sizes(place.level) & bit_span(lg2 - 1, shift));
     auto const target = target_of(place.entry, place.level, boundary);
-    std::uint64_t const first = place.index & ~(bit(lg2 - shift) - 1);
-    Entry flags = place.entry;
-    if constexpr (TracksDirty<F>)  // the flag of any item speaks for the whole run
-      for (std::uint64_t n = 0; n < bit(lg2 - shift); n++)
-        if (auto const e = memory_.template load<Entry>(place.table, first + n); e && format_.is_dirty(*e)) flags = *e;
-    for (std::uint64_t n = 0; n < bit(lg2 - shift); n++) {
-      Entry old = *memory_.template load<Entry>(place.table, first + n);
+    std::uint64_t const count = bit(lg2 - shift), first = place.index & ~(count - 1);
+    Flags const flags = flags_of(place.table, first, count);
+    for (std::uint64_t n = 0; n < count; n++) {
       Entry const word = format_.leaf(target.output + (n << shift), place.level, smaller, target.attributes);
-      while (memory_.template exchange<Entry>(place.table, first + n, old,
-                                              inherit(flags, inherit(old, word, place.level), place.level)) == Exchange::changed) {
-      }
+      if (!swap(place.table, first + n, place.level, [&](Entry old) { return with_flags(word, place.level, flags, old); })) return false;
     }
+    return true;
   }
 
   // Large items become tables of smaller leaves, each filled before it is installed: one item, or all of a run.
-  void break_items(Place const& place, Range entry, TableStash<F, M>& stash, Gather& gather) {
+  bool break_items(Place const& place, Range entry, TableStash<F, M>& stash, Gather& gather) {
     Geometry const& g = format_.geometry();
+    unsigned const level = place.level;
     Mapper<F, M> mapper(format_, memory_);
-    auto const target = target_of(place.entry, place.level, entry.start);
-    for (Range item = g.item(place.level, entry.start);; item = g.item(place.level, item.last + 1)) {
-      std::uint64_t const i = g.index(place.level, item.start);
-      Entry old = *memory_.template load<Entry>(place.table, i);
-      for (;;) {
-        std::uint64_t const child = stash.take(place.level - 1);
-        mapper.commit(place.level - 1, child, item, target, stash, gather,
-                      [&](Entry word) { return inherit(old, word, place.level - 1); });
-        if (memory_.template exchange<Entry>(place.table, i, old, format_.table(child, place.level)) == Exchange::done) break;
-        stash.put_back(child, place.level - 1);  // a walker has set a flag in the meantime
+    auto const target = target_of(place.entry, level, entry.start);
+    std::uint64_t const count = shift_right(entry.last - entry.start, g.level[level].shift) + 1;
+    Flags const flags = flags_of(place.table, g.index(level, entry.start), count);
+    for (Range item = g.item(level, entry.start);; item = g.item(level, item.last + 1)) {
+      auto const child = stash.take(level - 1);
+      if (!child) return false;
+      Entry filled_for{};
+      bool is_filled = false;
+      bool const installed = swap(place.table, g.index(level, item.start), level, [&](Entry old) {
+        // Again only if a walker has set a flag in the meantime.
+        if (!is_filled || old != filled_for)
+          mapper.commit(level - 1, *child, item, target, stash, gather,
+                        [&](Entry word) { return with_flags(word, level - 1, flags, old); });
+        is_filled = true;
+        filled_for = old;
+        return format_.table(*child, level);
+      });
+      if (!installed) {
+        stash.put_back(*child, level - 1);
+        return false;
       }
-      if (item.last == entry.last) return;
+      if (!mapper.is_complete()) return false;
+      if (item.last == entry.last) return true;
     }
   }
+
+  // Replaces the leaf at this place by what `make` makes of it. False if it can no longer be.
+  template <class Make>
+  bool swap(std::uint64_t table, std::uint64_t index, unsigned level, Make const& make) {
+    auto old = memory_.template load<Entry>(table, index);
+    for (unsigned attempt = 0; attempt < maximum_attempts; attempt++) {
+      if (!old || format_.kind(*old, level) != EntryKind::leaf) return false;
+      Exchange const outcome = memory_.template exchange<Entry>(table, index, *old, make(*old));
+      if (outcome != Exchange::changed) return outcome == Exchange::done;
+    }
+    return false;
+  }
+
+  // Walkers set each flag once; who changes the words more often than this is an owner who means to keep us here.
+  static constexpr unsigned maximum_attempts = 128;
 
   F const& format_;
   M& memory_;

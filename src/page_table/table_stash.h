@@ -1,6 +1,7 @@
 // Tables taken from the allocator before a change begins, so that the change itself cannot fail.
 #pragma once
 #include <array>
+#include <optional>
 #include <vector>
 
 #include "page_table/format.h"
@@ -45,8 +46,10 @@ class TableStash {
     return {};
   }
 
-  // An empty table for `level`. The plan has counted it.
-  std::uint64_t take(unsigned level) {
+  // An empty table for `level`. The plan has counted it: there is one, unless the owner of a foreign table has changed it
+  // since.
+  std::optional<std::uint64_t> take(unsigned level) {
+    if (tables_[level].empty()) return std::nullopt;
     std::uint64_t const table = tables_[level].back();
     tables_[level].pop_back();
     return table;
@@ -55,11 +58,14 @@ class TableStash {
   // Takes back a tree of tables that no walker has seen, emptied.
   void put_back(std::uint64_t table, unsigned level) {
     for (std::uint64_t i = 0; i < bit(format_.geometry().level[level].index_bits); i++) {
-      Entry const e = *memory_.template load<Entry>(table, i);
+      Entry const e = memory_.template load<Entry>(table, i).value_or(format_.empty(level));
       if (level > 0 && format_.kind(e, level) == EntryKind::table) put_back(format_.table_address(e, level), level - 1);
       memory_.template store<Entry>(table, i, format_.empty(level));
     }
-    tables_[level].push_back(table);
+    if (tables_[level].size() == tables_[level].capacity())
+      memory_.release(table, table_size_lg2(format_, level));  // not one of ours: no room is kept for it
+    else
+      tables_[level].push_back(table);
   }
 
  private:

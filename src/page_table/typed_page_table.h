@@ -77,28 +77,33 @@ class TypedPageTable : public PageTable {
       SWIOMMU_TRY(mapper.plan(top, root_, range, target, existing, needs));
       SWIOMMU_TRY(stash.reserve(needs));
       if (existing == Existing::replace) {
-        cut_at_ends(range, stash, gather);
         gather.add_range(range);
+        if (!cut_at_ends(range, stash, gather)) return disturbed();
       }
       mapper.commit(top, root_, range, target, stash, gather);
+      if (!mapper.is_complete()) return disturbed();
       return {};
     });
   }
 
   Result<std::uint64_t> unmap(Range range, Cut cut, Gather& gather) override {
     return guarded([&]() -> Result<std::uint64_t> {
-      if (!shape_.contains(range)) return beyond_inputs(range);
+      if (!covers(range)) return beyond_inputs(range);
       TableNeeds needs;
       SWIOMMU_TRY(plan_cuts(range, cut, needs));
       TableStash<F, M> stash(format_, memory_);
       SWIOMMU_TRY(stash.reserve(needs));
-      cut_at_ends(range, stash, gather);
       gather.add_range(range);
-      return Unmapper<F, M>(format_, memory_).clear(format_.geometry().top(), root_, range, gather);
+      if (!cut_at_ends(range, stash, gather)) return disturbed();
+      Unmapper<F, M> unmapper(format_, memory_);
+      std::uint64_t const bytes = unmapper.clear(format_.geometry().top(), root_, range, gather);
+      if (!unmapper.is_complete()) return disturbed();
+      return bytes;
     });
   }
 
   bool visit(Range range, FunctionRef<bool(Leaf const&)> visit, std::uint64_t budget) const override {
+    if (range.start > range.last) return true;
     LeafVisit<F, M, FunctionRef<bool(Leaf const&)>> visitor(format_, memory_, visit, budget);
     for (Range const& half : {shape_.lower, shape_.upper.value_or(shape_.lower)}) {
       if (auto const part = half.intersection(range); part && !visitor.run(format_.geometry().top(), root_, *part, Access::both()))
@@ -111,7 +116,7 @@ class TypedPageTable : public PageTable {
   Result<void> read_flags(Flag flag, Range range, Clear clear, FunctionRef<void(Range)> report) override {
     if (flag == Flag::dirty ? !shape_.tracks_dirty : !shape_.tracks_accessed)
       return fail(EOPNOTSUPP, flag == Flag::dirty ? "this table keeps no dirty flags" : "this table keeps no accessed flags");
-    if (!shape_.contains(range)) return beyond_inputs(range);
+    if (!covers(range)) return beyond_inputs(range);
     Harvest<F, M, FunctionRef<void(Range)>>(format_, memory_, flag, clear, report).run(format_.geometry().top(), root_, range);
     return {};
   }
@@ -132,9 +137,16 @@ class TypedPageTable : public PageTable {
     return failure(ERANGE, "[0x%" PRIx64 ", 0x%" PRIx64 "] is not within the table's inputs", range.start, range.last);
   }
 
+  [[nodiscard]] bool covers(Range range) const { return range.start <= range.last && shape_.contains(range); }
+
+  // Only foreign tables: the rest of the change is there.
+  static std::unexpected<Error> disturbed() {
+    return fail(EFAULT, "the page table's memory was taken away or changed during the call");
+  }
+
   Result<void> check_map(Range range, std::uint64_t output, Attributes attributes) const {
     if (!attributes.access.read && !attributes.access.write) return fail(EINVAL, "a mapping must be readable or writable");
-    if (range.start > range.last || !shape_.contains(range)) return beyond_inputs(range);
+    if (!covers(range)) return beyond_inputs(range);
     std::uint64_t const small = low_bits(shape_.smallest_page_lg2());
     if (((range.start | output | (range.last + 1)) & small) != 0)
       return failure(EINVAL, "[0x%" PRIx64 ", 0x%" PRIx64 "] to 0x%" PRIx64 " is not aligned to pages of 0x%" PRIx64 " bytes", range.start,
@@ -160,10 +172,9 @@ class TypedPageTable : public PageTable {
     return {};
   }
 
-  void cut_at_ends(Range range, TableStash<F, M>& stash, Gather& gather) {
+  bool cut_at_ends(Range range, TableStash<F, M>& stash, Gather& gather) {
     Splitter<F, M> splitter(format_, memory_, root_);
-    splitter.split(range.start, stash, gather);
-    splitter.split(range.last + 1, stash, gather);
+    return splitter.split(range.start, stash, gather) && splitter.split(range.last + 1, stash, gather);
   }
 
   WalkStep step(unsigned level, std::uint64_t table, std::uint64_t index, std::optional<Entry> e) const {

@@ -11,7 +11,8 @@ class Unmapper {
 
   Unmapper(F const& format, M& memory) : format_(format), memory_(memory) {}
 
-  // Empties `range`, which cuts no entry. Returns the bytes that were mapped. Holes are passed over.
+  // Empties `range`, which cuts no entry. Returns the bytes that were mapped. Holes are passed over. What a foreign table's
+  // memory does not let go of stays.
   std::uint64_t clear(unsigned level, std::uint64_t table, Range range, Gather& gather) {
     Geometry const& g = format_.geometry();
     std::uint64_t bytes = 0;
@@ -23,41 +24,59 @@ class Unmapper {
       switch (format_.kind(e, level)) {
         case EntryKind::empty: break;
         case EntryKind::table: {
-          std::uint64_t const child = format_.table_address(e, level);
           if (range.contains(item)) {
-            bytes += mapped_bytes(level - 1, child);
-            memory_.template store<Entry>(table, i, format_.empty(level));
-            Mapper<F, M>(format_, memory_).retire(child, level - 1, gather);
+            bytes += mapped_bytes(e, level, at);
+            if (empty(level, table, i)) Mapper<F, M>(format_, memory_).retire_entry(e, level, at, gather);
           } else {
-            bytes += clear(level - 1, child, {at, last}, gather);
+            for_each_part_below(format_, e, level, {at, last}, [&](Range part) {
+              bytes += clear(child_level(format_, e, level), format_.table_address(e, level), part, gather);
+              return true;
+            });
           }
           break;
         }
         case EntryKind::leaf:
-        case EntryKind::malformed:
-          memory_.template store<Entry>(table, i, format_.empty(level));
           bytes += item.length();
+          empty(level, table, i);
           break;
+        case EntryKind::malformed: empty(level, table, i); break;
       }
       if (last == range.last) return bytes;
       at = last + 1;
     }
   }
 
+  // False if the memory of a foreign table refused a store.
+  [[nodiscard]] bool is_complete() const { return complete_; }
+
  private:
-  std::uint64_t mapped_bytes(unsigned level, std::uint64_t table) const {
+  bool empty(unsigned level, std::uint64_t table, std::uint64_t index) {
+    bool const stored = memory_.template store<Entry>(table, index, format_.empty(level));
+    complete_ = complete_ && stored;
+    return stored;
+  }
+
+  // How much the table entry `parent`, met at `parent_level` for the input `input`, translates.
+  std::uint64_t mapped_bytes(Entry parent, unsigned parent_level, std::uint64_t input) const {
+    Geometry const& g = format_.geometry();
+    std::uint64_t const table = format_.table_address(parent, parent_level);
+    unsigned const level = child_level(format_, parent, parent_level), shift = g.level[level].shift;
     std::uint64_t bytes = 0;
-    for (std::uint64_t i = 0; i < bit(format_.geometry().level[level].index_bits); i++) {
-      Entry const e = memory_.template load<Entry>(table, i).value_or(format_.empty(level));
-      EntryKind const kind = format_.kind(e, level);
-      if (kind == EntryKind::leaf) bytes += bit(format_.geometry().level[level].shift);
-      if (kind == EntryKind::table) bytes += mapped_bytes(level - 1, format_.table_address(e, level));
-    }
+    for_each_part_below(format_, parent, parent_level, g.item(parent_level, input), [&](Range part) {
+      for (std::uint64_t i = g.index(level, part.start); i <= g.index(level, part.last); i++) {
+        Entry const e = memory_.template load<Entry>(table, i).value_or(format_.empty(level));
+        EntryKind const kind = format_.kind(e, level);
+        if (kind == EntryKind::leaf) bytes += bit(shift);
+        if (kind == EntryKind::table) bytes += mapped_bytes(e, level, i << shift);
+      }
+      return true;
+    });
     return bytes;
   }
 
   F const& format_;
   M& memory_;
+  bool complete_ = true;
 };
 
 }  // namespace swiommu

@@ -1,5 +1,6 @@
 // Visiting: all leaves of a range, in order of their inputs.
 #pragma once
+#include "page_table/descent.h"
 #include "page_table/format.h"
 #include "page_table/table_memory.h"
 #include "swiommu/base/range.h"
@@ -55,25 +56,9 @@ class LeafVisit {
 
   bool descend(Entry e, unsigned level, Range range, Access rights) {
     if constexpr (CombinesRights<F>) rights = rights & format_.table_rights(e, level);
-    unsigned next = level - 1;
-    Geometry const& g = format_.geometry();
-    if constexpr (SkipsLevels<F>) {
-      next = format_.next_level(e, level);
-      // Only inputs whose skipped bits are zero are translated: the first table's worth of the item.
-      auto const reached = Range::block(g.item(level, range.start).start, g.level[next + 1].shift).intersection(range);
-      if (!reached) return true;
-      range = *reached;
-    }
-    if constexpr (HasPartialTables<F>) {
-      for (std::uint64_t at = range.start;;) {
-        std::uint64_t const last = std::min(g.item(next, at).last, range.last);
-        if (format_.table_holds(e, level, g.index(next, at)) && !run(next, format_.table_address(e, level), {at, last}, rights))
-          return false;
-        if (last == range.last) return true;
-        at = last + 1;
-      }
-    }
-    return run(next, format_.table_address(e, level), range, rights);
+    return for_each_part_below(format_, e, level, range, [&](Range part) {
+      return run(child_level(format_, e, level), format_.table_address(e, level), part, rights);
+    });
   }
 
   F const& format_;

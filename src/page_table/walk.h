@@ -81,9 +81,9 @@ class Walker {
       result.level = static_cast<std::uint8_t>(l);
       result.size_lg2 = g.level[l].shift;
       result.entry_address = table + i * sizeof(Entry);
+      result.entry = loaded.value_or(0);
       if (!loaded) return failed(result, Reason::table_unreachable);
       Entry const e = *loaded;
-      result.entry = e;
       EntryKind const kind = format_.kind(e, l);
       if (kind == EntryKind::leaf) {
         path.step[path.length++] = {table, i, e, static_cast<std::uint8_t>(l)};
@@ -100,14 +100,21 @@ class Walker {
       if constexpr (SkipsLevels<F>) {
         unsigned const next = format_.next_level(e, l);
         // Input bits of skipped levels must be zero.
-        for (unsigned skipped = l - 1; skipped > next; skipped--)
-          if (g.index(skipped, input) != 0) return failed(result, Reason::not_mapped);
+        for (unsigned skipped = l - 1; skipped > next; skipped--) {
+          if (g.index(skipped, input) == 0) continue;
+          result.size_lg2 = g.level[skipped].shift;  // the first of these bits makes the hole
+          return failed(result, Reason::not_mapped);
+        }
         l = next;
       } else {
         l--;
       }
-      if constexpr (HasPartialTables<F>)
-        if (!format_.table_holds(e, l + 1, g.index(l, input))) return failed(result, Reason::not_mapped);
+      if constexpr (HasPartialTables<F>) {
+        if (!format_.table_holds(e, l + 1, g.index(l, input))) {
+          result.size_lg2 = g.level[l].shift;
+          return failed(result, Reason::not_mapped);
+        }
+      }
     }
   }
 

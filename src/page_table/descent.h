@@ -1,0 +1,60 @@
+// Where a table entry leads, in formats that skip levels or have partial tables too: there, some inputs under the entry are
+// not translated at all.
+#pragma once
+#include <cstdint>
+
+#include "page_table/format.h"
+#include "swiommu/base/range.h"
+
+namespace swiommu {
+
+// The level of the table that `e`, met at `level`, names.
+template <PageTableFormat F>
+constexpr unsigned child_level(F const& f, typename F::Entry e, unsigned level) {
+  if constexpr (SkipsLevels<F>) return f.next_level(e, level);
+  return level - 1;
+}
+
+// The inputs under one item of `level` that holds `e` for which the entry leads on: those whose skipped bits are zero.
+template <PageTableFormat F>
+constexpr Range inputs_below(F const& f, typename F::Entry e, unsigned level, std::uint64_t input) {
+  Range const item = f.geometry().item(level, input);
+  if constexpr (SkipsLevels<F>) return Range::block(item.start, f.geometry().level[f.next_level(e, level) + 1].shift);
+  return item;
+}
+
+// Calls `body(Range)` for the parts of `range`, which lies under one item of `level` that holds `e`, for which there are
+// items in the next table, until it returns false; returns whether it never did.
+template <PageTableFormat F, class Body>
+constexpr bool for_each_part_below(F const& f, typename F::Entry e, unsigned level, Range range, Body const& body) {
+  if constexpr (!SkipsLevels<F> && !HasPartialTables<F>) return body(range);
+  auto const part = inputs_below(f, e, level, range.start).intersection(range);
+  if (!part) return true;
+  if constexpr (HasPartialTables<F>) {
+    Geometry const& g = f.geometry();
+    unsigned const next = child_level(f, e, level);
+    std::uint64_t start = part->start;
+    bool is_held = false;
+    for (std::uint64_t at = part->start;;) {
+      std::uint64_t const last = std::min(g.item(next, at).last, part->last);
+      bool const holds = f.table_holds(e, level, g.index(next, at));
+      if (holds && !is_held) start = at;
+      if (!holds && is_held && !body(Range{start, at - 1})) return false;
+      is_held = holds;
+      if (last == part->last) return !is_held || body(Range{start, last});
+      at = last + 1;
+    }
+  }
+  return body(*part);
+}
+
+// Does the entry lead on for all of `range`?
+template <PageTableFormat F>
+constexpr bool leads_on(F const& f, typename F::Entry e, unsigned level, Range range) {
+  if constexpr (!SkipsLevels<F> && !HasPartialTables<F>) return true;
+  bool all = false;
+  for_each_part_below(f, e, level, range, [&](Range part) { return all = part == range; });
+  return all;
+}
+
+}  // namespace swiommu

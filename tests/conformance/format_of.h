@@ -1,0 +1,101 @@
+// FormatUnderTest for a format type.
+#pragma once
+#include <gtest/gtest.h>
+
+#include "conformance/format_under_test.h"
+#include "page_table/foreign_tables.h"
+#include "page_table/own_tables.h"
+#include "page_table/typed_page_table.h"
+
+namespace swiommu::conformance {
+
+// Gives its tables back when it goes, like the tables that PageTable::create makes.
+template <class F, class M>
+class OwningTable final : public TypedPageTable<F, M> {
+ public:
+  using TypedPageTable<F, M>::TypedPageTable;
+  ~OwningTable() override {
+    Gather gather;
+    Mapper<F, M>(this->format(), this->memory()).retire(this->root(), this->format().geometry().top(), gather);
+    gather.finish();
+  }
+};
+
+template <PageTableFormat F>
+class FormatOf final : public FormatUnderTest {
+ public:
+  FormatOf(std::string_view family, Expresses const& what, FormatConfiguration const& c) : format_(c) {
+    configuration = c;
+    expresses = what;
+    geometry = format_.geometry();
+    entry_size = sizeof(typename F::Entry);
+    output_bits = format_.output_bits();
+    for (unsigned l = 0; l < geometry.levels; l++) leaf_sizes.push_back(format_.leaf_sizes(l));
+    name = std::string(family) + " levels=" + std::to_string(geometry.levels) + " input=" + std::to_string(geometry.input_bits()) +
+           " page=" + std::to_string(smallest()) + (c.accessed_updates ? " accessed" : "") + (c.dirty_updates ? " dirty" : "") +
+           (geometry.extension == Extension::zero ? "" : " extended") + (c.svnapot ? "" : " no-svnapot");
+  }
+
+  [[nodiscard]] TableUnderTest make(TablesIn where) const override {
+    TableUnderTest made;
+    switch (where) {
+      case TablesIn::own_memory:
+        made.allocator = new_allocator();
+        make_table(made, OwnTables(made.allocator));
+        break;
+      case TablesIn::recording_memory:
+        made.allocator = new_allocator();
+        made.recorder = std::make_unique<Recorder>();
+        make_table(made, RecordingTables(made.allocator, *made.recorder));
+        break;
+      case TablesIn::foreign_little:
+      case TablesIn::foreign_big:
+        made.memory = std::make_unique<PlainMemory>();
+        make_table(made, ForeignTables(*made.memory, where == TablesIn::foreign_big, made.memory.get()));
+        break;
+    }
+    return made;
+  }
+
+  [[nodiscard]] std::unique_ptr<PageTable> open(MemoryView const& memory, bool big_endian, std::uint64_t root,
+                                                UserTableSource* source) const override {
+    return std::make_unique<TypedPageTable<F, ForeignTables>>(format_, ForeignTables(memory, big_endian, source), root);
+  }
+
+  [[nodiscard]] std::uint64_t plausible_word(Random& random, unsigned level, std::uint64_t address) const override {
+    std::uint64_t word = random();
+    switch (below(random, 8)) {
+      case 0: return word;
+      case 1: word = format_.empty(level); break;
+      case 2:
+      case 3: word = plausible_leaf(random, level, address); break;
+      default:
+        if (level > 0) word = format_.table(address, level);
+        break;
+    }
+    while (one_in(random, 3)) word ^= bit(static_cast<unsigned>(below(random, 64)));
+    return word;
+  }
+
+ private:
+  static std::shared_ptr<TableAllocator> new_allocator() { return *TableAllocator::create(std::uint64_t{4} << 30); }
+
+  template <class M>
+  void make_table(TableUnderTest& made, M memory) const {
+    unsigned const top = geometry.top();
+    std::uint64_t const root = *memory.template allocate<typename F::Entry>(table_size_lg2(format_, top), format_.empty(top));
+    made.table = std::make_unique<OwningTable<F, M>>(format_, std::move(memory), root);
+  }
+
+  std::uint64_t plausible_leaf(Random& random, unsigned level, std::uint64_t address) const {
+    std::uint64_t const sizes = leaf_sizes[level];
+    if (sizes == 0) return random();
+    unsigned const lg2 = one_in(random, 2) ? log2_floor(sizes) : alignment_lg2(sizes);
+    Attributes const attributes{.access = {one_in(random, 2), one_in(random, 2)}};
+    return format_.leaf(one_in(random, 2) ? align_down(address, lg2) : address, level, lg2, attributes);
+  }
+
+  F format_;
+};
+
+}  // namespace swiommu::conformance
