@@ -27,12 +27,14 @@ Device::~Device() = default;
 Result<void> Device::check(std::shared_ptr<Domain> const& domain, std::optional<Pasid> pasid) const {
   if (!domain) return fail(EINVAL, "no domain to attach to");
   if (pasid && (*pasid & ~low_bits(options_.pasid_bits)) != 0) return fail(EINVAL, "the PASID is wider than the device's PASIDs");
+  if (domain->host().grace.uses_membarrier() != host_.grace.uses_membarrier())
+    return fail(EINVAL, "the domain waits for DMA in another way than the device announces it");
   if (domain->host().memory != host_.memory) return fail(EINVAL, "the domain belongs to another host than the device");
   return refuse_inside_guard();
 }
 
 std::shared_ptr<Domain> Device::domain(std::optional<Pasid> pasid) const {
-  Lock const lock(mutex_);
+  Lock const lock(reading_);
   auto const at = std::ranges::find(*owned_, key_of(pasid), &Attachment::key);
   return at == owned_->end() ? nullptr : at->domain;
 }
@@ -70,7 +72,7 @@ Result<void> Device::exchange(std::uint64_t key, std::shared_ptr<Domain> domain)
   auto const at = std::ranges::find(*owned_, key, &Attachment::key);
   std::shared_ptr<Domain> const old = at == owned_->end() ? nullptr : at->domain;
   last_serial_++;
-  publish(std::move(*next));
+  publish(*next);
   if (old) stop_listening(*old, ports_.size());
   return {};
 }
@@ -85,10 +87,11 @@ Result<std::unique_ptr<Device::Attachments const>> Device::with(std::uint64_t ke
   return next;
 }
 
-void Device::publish(std::unique_ptr<Attachments const> attachments) noexcept {
+void Device::publish(std::unique_ptr<Attachments const>& attachments) noexcept {
   attachments_.store(attachments.get(), std::memory_order_seq_cst);
   host_.grace.wait(ports_);
-  owned_ = std::move(attachments);  // frees the old ones, which no guard reads any more
+  Lock const lock(reading_);
+  owned_.swap(attachments);  // the caller frees the old ones, which no guard reads any more
 }
 
 Result<void> Device::listen(Domain& domain) {
@@ -106,6 +109,7 @@ void Device::stop_listening(Domain& domain, std::size_t ports) noexcept {
 }
 
 Result<std::unique_ptr<Port>> Device::open_port() {
+  SWIOMMU_TRY(refuse_inside_guard());
   return guarded([&]() -> Result<std::unique_ptr<Port>> {
     std::unique_ptr<Port> port(new Port(shared_from_this(), host_));
     Lock const lock(mutex_);

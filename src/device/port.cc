@@ -54,9 +54,9 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
   Domain const& domain = *attachment.domain;
   // Before the walk: if the domain changes meanwhile, what we cache is of the old generation and serves nobody.
   std::uint64_t const generation = domain.generation();
-  Translation t = domain.translate(iova, access, Update::yes);
   std::optional<Range> const& messages = device_->options().interrupt_range;
-  if (messages && messages->contains(iova)) t = {.reason = Reason::out_of_range, .where = &domain};
+  Translation t{.reason = Reason::out_of_range, .where = &domain};
+  if (!messages || !messages->contains(iova)) t = domain.translate(iova, access, Update::yes);
   Chunk chunk;
   if (t.ok()) {
     chunk = host_.memory->locate(t.output, access);
@@ -75,8 +75,8 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
   std::uint64_t const back = iova - std::max(block.start, align_down(iova, 12));
   Chunk const page = host_.memory->locate(t.output - back, access);
   std::uint64_t const before = page && page.length > back && page.data + back == chunk.data ? back : 0;
-  // Only what was granted is cached: a later write walks again, to mark the page dirty.
-  Access const granted{t.attributes.access.read && access.read, access.write};
+  // A later write walks again, to mark the page dirty; reading needs no more marks than any walk has made.
+  Access const granted{t.attributes.access.read, access.write};
   iotlb_->insert(iova, {Range{iova - before, iova + rest}, chunk.data - before, attachment.serial, generation, granted});
   return Chunk{chunk.data, rest + 1};
 }
@@ -84,17 +84,23 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
 template <class Copy>
 DmaResult Port::transfer(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Copy copy) {
   DmaResult result;
-  while (result.done < length) {
+  // Beyond the top of the space a transfer does not go on at 0.
+  bool const wraps = length != 0 && length - 1 > ~iova.value;
+  std::uint64_t const end = wraps ? ~iova.value + 1 : length;
+  while (result.done < end) {
     Guard const guard(*this);
     auto const chunk = translate(guard, iova + result.done, access, pasid);
     if (!chunk) {
       result.fault = chunk.error();
       return result;
     }
-    std::uint64_t const part = std::min({chunk->length, length - result.done, piece});
+    std::uint64_t const part = std::min({chunk->length, end - result.done, piece});
     copy(chunk->data, result.done, part);
     result.done += part;
   }
+  if (wraps)
+    result.fault = FaultRecord{
+        .device = device_->options().requester_id, .pasid = pasid, .iova = 0, .access = access, .reason = Reason::out_of_range};
   return result;
 }
 

@@ -18,7 +18,7 @@ std::string_view name(DomainKind kind) {
 Domain::Domain(Host host, std::shared_ptr<Domain> parent, Limits limits)
     : host_(std::move(host)), parent_(std::move(parent)), limits_(limits) {}
 
-Domain::~Domain() { leave_parent(); }
+Domain::~Domain() = default;
 
 void Domain::leave_parent() noexcept {
   if (!parent_) return;
@@ -27,6 +27,7 @@ void Domain::leave_parent() noexcept {
 }
 
 Result<void> Domain::join_parent() {
+  SWIOMMU_TRY(refuse_inside_guard());  // who waits for this guard holds the lock
   return guarded([&]() -> Result<void> {
     Lock const lock(parent_->listeners_);
     parent_->children_.push_back(this);
@@ -84,9 +85,10 @@ void Domain::wait_for_listeners() noexcept {
 
 // Which inputs depend on these guest addresses is not known: all may.
 void Domain::parent_lost(Range) noexcept { make_stale(Range::all()); }
-void Domain::parent_gained(Range) noexcept {}
+void Domain::parent_gained(Range) noexcept { tell_gained(Range::all()); }
 
 Result<void> Domain::add_listener(Epoch& epoch) {
+  SWIOMMU_TRY(refuse_inside_guard());
   return guarded([&]() -> Result<void> {
     if (parent_) SWIOMMU_TRY(parent_->add_listener(epoch));
     try {

@@ -60,15 +60,20 @@ Result<void> ShadowDomain::bring_up_to_date(Range iovas) noexcept {
   epoch_.enter();
   Result<bool> outcome = guarded([&]() SWIOMMU_NO_THREAD_SAFETY_ANALYSIS { return compose_halves(iovas, gather); });
   epoch_.leave();
-  if (!outcome) (void)shadow_->unmap(shadow_->shape().lower, Cut::refuse, gather);  // takes no memory, so it cannot fail
+  if (!outcome) {  // taking away everything takes no memory, so it cannot fail
+    TableShape const& shape = shadow_->shape();
+    (void)shadow_->unmap(shape.lower, Cut::refuse, gather);
+    if (shape.upper) (void)shadow_->unmap(*shape.upper, Cut::refuse, gather);
+  }
   if (!outcome || *outcome) {
-    make_stale(iovas);
+    make_stale(outcome ? iovas : Range::all());
     wait_for_listeners();
   } else if (gather.has_tables()) {
     wait_for_listeners();
   }
   gather.finish();
   if (!outcome) return std::unexpected(std::move(outcome).error());
+  tell_gained(iovas);
   return {};
 }
 
@@ -120,7 +125,13 @@ Result<bool> ShadowDomain::compose_leaf(Leaf const& leaf, Gather& gather) {
     (void)user_->walk(leaf.range.start, leaf.attributes.access, Update::yes);  // it may be used from now on without our seeing it
   for (std::uint64_t at = leaf.range.start;;) {
     std::uint64_t const guest = leaf.output + (at - leaf.range.start);
-    Translation const t = parent()->translate(guest, {}, Update::no);
+    // The parent's flags are set as well: nobody sees what a device writes through the shadow. So all that it can write
+    // counts as written again after each harvest, which brings the shadow up to date.
+    Translation t = parent()->translate(guest, leaf.attributes.access, Update::yes);
+    if (t.reason == Reason::permission) {
+      t = parent()->translate(guest, {}, Update::no);
+      if (t.ok()) t = parent()->translate(guest, t.attributes.access & leaf.attributes.access, Update::yes);
+    }
     std::uint64_t const rest = leaf.range.last - at;  // less one
     std::uint64_t const block = Range::block(guest, t.ok() ? t.size_lg2 : hole_lg2(*parent(), t)).last - guest;
     std::uint64_t const last = at + std::min(rest, block);

@@ -30,6 +30,16 @@ using Result = std::expected<T, Error>;
   return std::unexpected<Error>(Error{code, std::move(about)});
 }
 
+// The same for words that stand in the program: never throws. Without memory the error says nothing but its code.
+[[nodiscard]] inline std::unexpected<Error> fail(int code, char const* about) noexcept {
+  Error error{code, {}};
+  try {
+    error.about = about;
+  } catch (std::bad_alloc const&) {
+  }
+  return std::unexpected<Error>(std::move(error));
+}
+
 // Short enough to need no allocation of its own.
 [[nodiscard]] inline std::unexpected<Error> out_of_memory() { return fail(ENOMEM, "out of memory"); }
 

@@ -10,6 +10,7 @@
 
 #include "swiommu/base/mutex.h"
 #include "swiommu/domain/domain.h"
+#include "swiommu/memory/host_address_space.h"  // x86_interrupt_range
 
 namespace swiommu {
 
@@ -51,10 +52,10 @@ class Device : public std::enable_shared_from_this<Device> {
   // When it returns, no DMA uses the domain. ENOENT: nothing is attached. ENOMEM. EDEADLK.
   Result<void> detach(std::optional<Pasid> pasid = std::nullopt);
 
-  // What is attached; nothing if nothing is.
-  [[nodiscard]] std::shared_ptr<Domain> domain(std::optional<Pasid> pasid = std::nullopt) const;
+  // What is attached; nothing if nothing is. Never waits for DMA, and so may be asked inside a guard.
+  [[nodiscard]] std::shared_ptr<Domain> domain(std::optional<Pasid> pasid = std::nullopt) const SWIOMMU_NO_THREAD_SAFETY_ANALYSIS;
 
-  // A new place to do DMA from, for one thread at a time. It keeps the device alive. ENOMEM.
+  // A new place to do DMA from, for one thread at a time. It keeps the device alive. ENOMEM. EDEADLK.
   Result<std::unique_ptr<Port>> open_port();
 
  private:
@@ -67,7 +68,7 @@ class Device : public std::enable_shared_from_this<Device> {
   Result<void> check(std::shared_ptr<Domain> const& domain, std::optional<Pasid> pasid) const;
   Result<void> listen(Domain& domain) SWIOMMU_REQUIRES(mutex_);
   void stop_listening(Domain& domain, std::size_t ports) noexcept SWIOMMU_REQUIRES(mutex_);
-  void publish(std::unique_ptr<Attachments const> attachments) noexcept SWIOMMU_REQUIRES(mutex_);
+  void publish(std::unique_ptr<Attachments const>& attachments) noexcept SWIOMMU_REQUIRES(mutex_);
   Result<void> exchange(std::uint64_t key, std::shared_ptr<Domain> domain) SWIOMMU_REQUIRES(mutex_);
   Result<std::unique_ptr<Attachments const>> with(std::uint64_t key, std::shared_ptr<Domain> const& domain) const
       SWIOMMU_REQUIRES(mutex_);
@@ -75,7 +76,8 @@ class Device : public std::enable_shared_from_this<Device> {
 
   Host const host_;
   DeviceOptions const options_;
-  mutable Mutex mutex_;  // before the listeners_ of any domain
+  Mutex mutex_;             // before the listeners_ of any domain; held while guards are waited for
+  mutable Mutex reading_;  // after mutex_; owned_ is changed under both, and so read under either
   std::unique_ptr<Attachments const> owned_ SWIOMMU_GUARDED_BY(mutex_) = std::make_unique<Attachments const>();
   std::atomic<Attachments const*> attachments_{owned_.get()};
   std::uint64_t last_serial_ SWIOMMU_GUARDED_BY(mutex_) = 0;

@@ -47,6 +47,7 @@ struct AtomicResult {
 // Threads: a port is used by one thread at a time. Any number of ports per device.
 class Port {
  public:
+  // Not inside a guard, of whatever port.
   ~Port();
   Port(Port const&) = delete;
   Port& operator=(Port const&) = delete;

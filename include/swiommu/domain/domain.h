@@ -12,6 +12,8 @@
 // Threads: translate() and locate() from anywhere, but a caller that may run beside unmap, replace or invalidate must be
 // inside a guard of an Epoch that is registered with the domain (device/ does that for ports), because tables and memory
 // are reused once the grace period is over. Lock order: parent before child, listeners_ before a shadow's own mutex.
+// Whoever waits for guards holds the domain's lock meanwhile. So domains are not created (EDEADLK), and the last reference to
+// one that has a parent is not dropped, by a thread that is inside a guard.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -78,7 +80,7 @@ class Domain : public MemoryView {
   [[nodiscard]] std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 
   // Whoever caches or uses translations registers the epoch that its guards announce themselves in. The domain must outlive
-  // the registration. ENOMEM. Removing never fails.
+  // the registration. ENOMEM. EDEADLK. Removing never fails; not inside a guard.
   Result<void> add_listener(Epoch& epoch);
   void remove_listener(Epoch& epoch) noexcept;
 
@@ -88,7 +90,8 @@ class Domain : public MemoryView {
   // The translation without the limits.
   [[nodiscard]] virtual Translation look_up(std::uint64_t input, Access access, Update update) const = 0;
 
-  // The parent has dropped, or gained, translations of these guest addresses. Called before the parent's grace period.
+  // The parent has dropped, or gained, translations of these guest addresses. Called before the parent's grace period. Both
+  // pass it on to the children, unless overridden.
   virtual void parent_lost(Range guest) noexcept;
   virtual void parent_gained(Range guest) noexcept;
 
@@ -100,9 +103,9 @@ class Domain : public MemoryView {
   void tell_gained(Range inputs) noexcept;
   void wait_for_listeners() noexcept;
 
-  // ENOMEM. To be called once the object is complete: the parent's changes are told from then on.
+  // ENOMEM. EDEADLK. To be called once the object is complete: the parent's changes are told from then on.
   Result<void> join_parent();
-  // For destructors of domains that override parent_lost or parent_gained; the others are done by ~Domain.
+  // First of all in the destructor of each class whose objects join: until then the parent may call the virtual functions.
   void leave_parent() noexcept;
 
  private:

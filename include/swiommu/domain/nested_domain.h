@@ -14,6 +14,7 @@ class NestedDomain final : public Domain {
   // lie in memory. EINVAL: the format has no such configuration. ENOMEM.
   static Result<std::shared_ptr<NestedDomain>> create(std::shared_ptr<Domain> parent, std::optional<UserPageTable> const& table,
                                                       std::optional<UserPageTable> const& upper = std::nullopt, Limits limits = {});
+  ~NestedDomain() override { leave_parent(); }
   DomainKind kind() const override { return DomainKind::nested; }
 
   // The table that serves an input. The user's own format: see PageTable.

@@ -1,0 +1,61 @@
+// A user page table for tests: what a guest writes into its own memory, at guest addresses that its tables name.
+#pragma once
+#include <memory>
+
+#include "swiommu/page_table/page_table.h"
+
+namespace swiommu {
+
+// Guest memory as the guest's processor sees it: address 0 is host address `start`.
+class GuestMemory final : public MemoryView {
+ public:
+  GuestMemory(MemoryView const& host, std::uint64_t start) : host_(host), start_(start) {}
+  [[nodiscard]] Chunk locate(std::uint64_t address, Access access) const override { return host_.locate(address + start_, access); }
+
+ private:
+  MemoryView const& host_;
+  std::uint64_t start_;
+};
+
+// Uses the engine as the guest's driver would use its own code: on the memory itself, without the library's domains.
+class UserTable final : UserTableSource {
+ public:
+  // Tables come from `tables` on. `memory`: what the guest's processor sees. Configurations with a root of 4 KiB.
+  UserTable(FormatConfiguration const& format, MemoryView const& memory, Range tables) : tables_(tables), next_(tables.start) {
+    description_ = {.format = format, .root = allocate(12).value()};
+    table_ = PageTable::open(description_, memory, this).value();
+  }
+
+  [[nodiscard]] UserPageTable const& description() const { return description_; }
+  [[nodiscard]] PageTable& table() { return *table_; }
+
+  Result<void> map(Range iovas, std::uint64_t guest, Access access = Access::both()) {
+    Gather gather;
+    auto mapped = table_->map(iovas, guest, {.access = access}, Existing::replace, Cut::split, gather);
+    gather.finish();
+    return mapped;
+  }
+  Result<std::uint64_t> unmap(Range iovas) {
+    Gather gather;
+    auto bytes = table_->unmap(iovas, Cut::split, gather);
+    gather.finish();
+    return bytes;
+  }
+
+ private:
+  // Never gives the same table twice: nothing that reads an old one finds a new one there.
+  Result<std::uint64_t> allocate(unsigned size_lg2) override {
+    std::uint64_t const table = (next_ + low_bits(size_lg2)) & ~low_bits(size_lg2);
+    if (table + low_bits(size_lg2) > tables_.last) return out_of_memory();
+    next_ = table + bit(size_lg2);
+    return table;
+  }
+  void release(std::uint64_t, unsigned) override {}
+
+  Range tables_;
+  std::uint64_t next_;
+  UserPageTable description_;
+  std::unique_ptr<PageTable> table_;
+};
+
+}  // namespace swiommu
