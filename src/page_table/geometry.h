@@ -1,5 +1,6 @@
 // How a radix table slices an input address.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -67,6 +68,7 @@ struct Geometry {
 // The root is wider by `extra_root_bits` (concatenated tables), or cut so that it covers `input_bits` (if not 0).
 constexpr Geometry radix(unsigned levels, unsigned granule_lg2 = 12, unsigned extra_root_bits = 0, unsigned input_bits = 0) {
   Geometry g;
+  levels = std::clamp(levels, 1u, maximum_levels);  // formats refuse others before they are used
   g.levels = static_cast<std::uint8_t>(levels);
   unsigned const width = granule_lg2 - 3;
   for (unsigned l = 0; l < levels; l++)
