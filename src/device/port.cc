@@ -5,6 +5,8 @@
 #include <cstring>
 
 #include "device/iotlb.h"
+#include "swiommu/base/function_ref.h"
+#include "swiommu/memory/device_range.h"
 
 namespace swiommu {
 
@@ -60,7 +62,13 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
   Chunk chunk;
   if (t.ok()) {
     chunk = host_.memory->locate(t.output, access);
-    if (!chunk) t.reason = Reason::output_unreachable;
+    if (!chunk) {
+      if (FoundDevice const found = host_.memory->device_range(t.output)) {
+        std::uint64_t const rest = std::min(Range::block(iova, t.size_lg2).last - iova, found.range.last - t.output);  // less one
+        device_target_ = DeviceTarget{found.device, t.output - found.range.start, rest + 1};
+      }
+      t.reason = Reason::output_unreachable;
+    }
   }
   if (!t.ok()) {
     FaultRecord record = fault_of(domain, t, iova, access);
@@ -81,21 +89,36 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
   return Chunk{chunk.data, rest + 1};
 }
 
-template <class Copy>
-DmaResult Port::transfer(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Copy copy) {
+struct Port::Transfer {
+  FunctionRef<void(std::byte* data, std::uint64_t done, std::uint64_t part)> memory;
+  FunctionRef<bool(DeviceRange& device, std::uint64_t offset, std::uint64_t done, std::uint64_t part)> device;
+};
+
+DmaResult Port::transfer(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Transfer const& way) {
   DmaResult result;
   // Beyond the top of the space a transfer does not go on at 0.
   bool const wraps = length != 0 && length - 1 > ~iova.value;
   std::uint64_t const end = wraps ? ~iova.value + 1 : length;
   while (result.done < end) {
-    Guard const guard(*this);
-    auto const chunk = translate(guard, iova + result.done, access, pasid);
-    if (!chunk) {
-      result.fault = chunk.error();
-      return result;
+    device_target_.reset();
+    std::uint64_t part = 0;
+    {
+      Guard const guard(*this);
+      auto const chunk = translate(guard, iova + result.done, access, pasid);
+      if (chunk) {
+        part = std::min({chunk->length, end - result.done, piece});
+        way.memory(chunk->data, result.done, part);
+      } else {
+        result.fault = chunk.error();
+      }
     }
-    std::uint64_t const part = std::min({chunk->length, end - result.done, piece});
-    copy(chunk->data, result.done, part);
+    // A callback may wait and call back: never inside the guard.
+    if (result.fault) {
+      if (!device_target_) return result;
+      part = std::min({device_target_->length, end - result.done, piece});
+      if (!way.device(*device_target_->device, device_target_->offset, result.done, part)) return result;
+      result.fault.reset();
+    }
     result.done += part;
   }
   if (wraps)
@@ -105,15 +128,21 @@ DmaResult Port::transfer(Iova iova, std::uint64_t length, Access access, std::op
 }
 
 DmaResult Port::read(Iova iova, void* to, std::uint64_t length, std::optional<Pasid> pasid) {
-  return transfer(iova, length, Access::reading(), pasid, [&](std::byte* data, std::uint64_t done, std::uint64_t part) {
-    std::memcpy(static_cast<std::byte*>(to) + done, data, part);
-  });
+  auto* const bytes = static_cast<std::byte*>(to);
+  auto const memory = [&](std::byte* data, std::uint64_t done, std::uint64_t part) { std::memcpy(bytes + done, data, part); };
+  auto const device = [&](DeviceRange& range, std::uint64_t offset, std::uint64_t done, std::uint64_t part) {
+    return range.read(offset, {bytes + done, part});
+  };
+  return transfer(iova, length, Access::reading(), pasid, {memory, device});
 }
 
 DmaResult Port::write(Iova iova, void const* from, std::uint64_t length, std::optional<Pasid> pasid) {
-  return transfer(iova, length, Access::writing(), pasid, [&](std::byte* data, std::uint64_t done, std::uint64_t part) {
-    std::memcpy(data, static_cast<std::byte const*>(from) + done, part);
-  });
+  auto const* const bytes = static_cast<std::byte const*>(from);
+  auto const memory = [&](std::byte* data, std::uint64_t done, std::uint64_t part) { std::memcpy(data, bytes + done, part); };
+  auto const device = [&](DeviceRange& range, std::uint64_t offset, std::uint64_t done, std::uint64_t part) {
+    return range.write(offset, {bytes + done, part});
+  };
+  return transfer(iova, length, Access::writing(), pasid, {memory, device});
 }
 
 template <class T, class Operation>

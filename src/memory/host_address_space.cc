@@ -198,7 +198,7 @@ void HostAddressSpace::remove_device_range(Range range) noexcept {
   if (!x86_interrupt_range.contains(range)) taken_.erase(*taken_.find(range.start));
 }
 
-HostAddressSpace::FoundDevice HostAddressSpace::device_range(std::uint64_t address) const {
+FoundDevice HostAddressSpace::device_range(std::uint64_t address) const {
   SharedLock const lock(mutex_);
   auto const* const entry = devices_.find(address);
   return entry != nullptr ? FoundDevice{entry->range, entry->value} : FoundDevice{};

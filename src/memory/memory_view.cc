@@ -6,6 +6,8 @@
 
 namespace swiommu {
 
+FoundDevice MemoryView::device_range(std::uint64_t) const { return {}; }
+
 std::optional<std::uint64_t> MemoryView::load_word(std::uint64_t address, bool big_endian) const {
   Chunk const chunk = locate(address, Access::reading());
   if (!chunk || chunk.length < sizeof(std::uint64_t) || reinterpret_cast<std::uintptr_t>(chunk.data) % sizeof(std::uint64_t) != 0)

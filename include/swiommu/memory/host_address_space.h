@@ -81,13 +81,8 @@ class HostAddressSpace final : public MemoryView {
   // `range` is exactly as it was added. Never fails.
   void remove_device_range(Range range) noexcept;
 
-  struct FoundDevice {
-    Range range;
-    DeviceRange* device = nullptr;
-    [[nodiscard]] explicit operator bool() const { return device != nullptr; }
-  };
   // The device range that holds `address`, if any.
-  [[nodiscard]] FoundDevice device_range(std::uint64_t address) const;
+  [[nodiscard]] FoundDevice device_range(std::uint64_t address) const override;
 
  private:
   struct Nothing {};

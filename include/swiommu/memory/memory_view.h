@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "swiommu/base/access.h"
+#include "swiommu/base/range.h"
 
 namespace swiommu {
 
@@ -20,6 +21,15 @@ struct Chunk {
   [[nodiscard]] explicit operator bool() const { return data != nullptr; }
 };
 
+class DeviceRange;
+
+// A device range (device_range.h) at an address.
+struct FoundDevice {
+  Range range;
+  DeviceRange* device = nullptr;
+  [[nodiscard]] explicit operator bool() const { return device != nullptr; }
+};
+
 class MemoryView {
  public:
   MemoryView() = default;
@@ -29,6 +39,9 @@ class MemoryView {
 
   // The bytes at `address`, if they may be accessed so. Any thread may call.
   [[nodiscard]] virtual Chunk locate(std::uint64_t address, Access access) const = 0;
+
+  // What answers at `address` instead of memory, if anything does. Any thread may call.
+  [[nodiscard]] virtual FoundDevice device_range(std::uint64_t address) const;
 
   // The 64-bit word at `address` (a multiple of 8), loaded atomically; nothing if it cannot be reached.
   [[nodiscard]] std::optional<std::uint64_t> load_word(std::uint64_t address, bool big_endian = false) const;
