@@ -2,28 +2,21 @@
 #pragma once
 #include <memory>
 
+#include "shifted_memory.h"
 #include "swiommu/page_table/page_table.h"
 
 namespace swiommu {
 
-// Guest memory as the guest's processor sees it: address 0 is host address `start`.
-class GuestMemory final : public MemoryView {
- public:
-  GuestMemory(MemoryView const& host, std::uint64_t start) : host_(host), start_(start) {}
-  [[nodiscard]] Chunk locate(std::uint64_t address, Access access) const override { return host_.locate(address + start_, access); }
-
- private:
-  MemoryView const& host_;
-  std::uint64_t start_;
-};
+// Guest memory as the guest's processor sees it, from address 0 on.
+inline ShiftedMemory guest_memory(MemoryView const& host, std::uint64_t start) { return {host, 0 - start}; }
 
 // Uses the engine as the guest's driver would use its own code: on the memory itself, without the library's domains.
 class UserTable final : UserTableSource {
  public:
-  // Tables come from `tables` on. `memory`: what the guest's processor sees. Configurations with a root of 4 KiB.
+  // Tables come from `tables` on. `memory`: what the guest's processor sees.
   UserTable(FormatConfiguration const& format, MemoryView const& memory, Range tables) : tables_(tables), next_(tables.start) {
-    description_ = {.format = format, .root = allocate(12).value()};
-    table_ = PageTable::open(description_, memory, this).value();
+    table_ = PageTable::create_user({.format = format}, memory, *this).value();
+    description_ = {.format = format, .root = table_->root()};
   }
 
   [[nodiscard]] UserPageTable const& description() const { return description_; }

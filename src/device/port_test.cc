@@ -326,7 +326,7 @@ struct PortOverUserTable : PortTest {
     nested = NestedDomain::create(domain, user.description()).value();
     EXPECT_TRUE(device->attach(nested));
   }
-  GuestMemory guest{*memory, memory->range().start};
+  ShiftedMemory guest = guest_memory(*memory, memory->range().start);
   UserTable user{{.format = FormatName::x86_64, .levels = 4}, guest, {0x10000, 0x1ffff}};
   std::shared_ptr<NestedDomain> nested;
 };
