@@ -111,7 +111,7 @@ TEST_F(IoAddressSpaceTest, UnmapsWholeAreasOnly) {
   EXPECT_EQ(pages->pinned(), 0u);
 }
 
-TEST_F(IoAddressSpaceTest, SpareWhatOthersHaveMappedInReservedRanges) {
+TEST_F(IoAddressSpaceTest, SparesWhatOthersHaveMappedInReservedRanges) {
   auto const pages = memory(8);
   auto const d = domain();
   ASSERT_TRUE(space_->attach_domain(d));
