@@ -1,0 +1,133 @@
+#include "domain/area_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include "domain/undo.h"
+
+namespace swiommu {
+namespace {
+
+// The error of a step, with the area that it was done for.
+Result<void> about(Area const& area, Result<void> done) {
+  if (done) return done;
+  return fail(done.error().code, fmt::format("iovas {:#x}-{:#x}: {}", area.iovas.start, area.iovas.last, done.error().about));
+}
+
+// The pages that hold at least one byte of the area.
+Range pages_of(Area const& area) {
+  std::uint64_t const first = area.pages->backing().page_offset() + area.offset;
+  return {first >> host_page_lg2, (first + (area.iovas.last - area.iovas.start)) >> host_page_lg2};
+}
+
+Result<void> pin(Area const& area) {
+  Range const pages = pages_of(area);
+  return about(area, area.pages->pin(pages.start, pages.last));
+}
+
+void unpin(Area const& area) noexcept {
+  Range const pages = pages_of(area);
+  area.pages->unpin(pages.start, pages.last);
+}
+
+Result<void> install(PagingDomain& domain, Area const& area) {
+  return about(area, domain.map(area.iovas, area.pages->host_address(area.offset), area.attributes));
+}
+
+// Cannot fail: nobody here is inside a guard, and the range holds whole mappings only, whose entries nobody else is in.
+void uninstall(PagingDomain& domain, Range iovas) noexcept {
+  [[maybe_unused]] auto const unmapped = domain.unmap(iovas);
+  assert(unmapped);
+}
+
+std::uint64_t smallest_page(PagingDomain const& domain) { return bit(domain.shape().smallest_page_lg2()); }
+
+}  // namespace
+
+// Visits the areas in runs, joined across space that nobody has reserved: only there may a domain map something that is no area.
+template <class Visit>
+void AreaTable::for_each_run(Range iovas, IovaReservations const& reservations, Visit visit) const {
+  std::optional<Range> run;
+  for (auto const& entry : areas_.overlapping(iovas)) {
+    if (run && (run->last + 1 == entry.range.start || !reservations.reserved({run->last + 1, entry.range.start - 1}))) {
+      run->last = entry.range.last;
+      continue;
+    }
+    if (run) visit(*run);
+    run = entry.range;
+  }
+  if (run) visit(*run);
+}
+
+Result<void> AreaTable::add(Area area) {
+  Range const iovas = area.iovas;
+  auto const entry = areas_.insert(iovas, std::move(area));
+  if (!entry) return std::unexpected(entry.error());
+  Undo forget([&] { areas_.erase(**entry); });
+  if (!domains_.empty()) {
+    Area const& added = (*entry)->value;
+    SWIOMMU_TRY(pin(added));
+    Undo release([&] { unpin(added); });
+    std::size_t installed = 0;
+    Undo unmap([&] {
+      while (installed > 0) uninstall(*domains_[--installed], iovas);
+    });
+    for (; installed < domains_.size(); ++installed) SWIOMMU_TRY(install(*domains_[installed], added));
+    unmap.keep();
+    release.keep();
+  }
+  forget.keep();
+  return {};
+}
+
+void AreaTable::remove(Range iovas, IovaReservations const& reservations) noexcept {
+  for (auto const& domain : domains_) for_each_run(iovas, reservations, [&](Range run) { uninstall(*domain, run); });
+  // No DMA is on its way to this memory any more.
+  for (auto* entry = areas_.first_overlap(iovas); entry != nullptr && entry->range.start <= iovas.last;) {
+    if (!domains_.empty()) unpin(entry->value);
+    entry = areas_.erase(*entry);
+  }
+}
+
+Result<void> AreaTable::attach(std::shared_ptr<PagingDomain> domain) {
+  domains_.reserve(domains_.size() + 1);
+  bool const first = domains_.empty();
+  std::size_t pinned = 0, installed = 0;  // the lowest areas
+  Undo back([&] {
+    for (auto const& entry : areas_) {
+      if (installed == 0 && pinned == 0) break;
+      if (installed > 0) uninstall(*domain, entry.range), --installed;
+      if (pinned > 0) unpin(entry.value), --pinned;
+    }
+  });
+  for (auto const& entry : areas_) {
+    if (first) {
+      SWIOMMU_TRY(pin(entry.value));
+      ++pinned;
+    }
+    SWIOMMU_TRY(install(*domain, entry.value));
+    ++installed;
+  }
+  back.keep();
+  alignment_ = std::max(alignment_, smallest_page(*domain));
+  domains_.push_back(std::move(domain));
+  return {};
+}
+
+bool AreaTable::detach(PagingDomain const& domain, IovaReservations const& reservations) noexcept {
+  auto const at = std::ranges::find(domains_, &domain, &std::shared_ptr<PagingDomain>::get);
+  if (at == domains_.end()) return false;
+  std::shared_ptr<PagingDomain> const leaving = std::move(*at);
+  domains_.erase(at);
+  alignment_ = 1;
+  for (auto const& other : domains_) alignment_ = std::max(alignment_, smallest_page(*other));
+  for_each_run(Range::all(), reservations, [&](Range run) { uninstall(*leaving, run); });
+  if (domains_.empty()) {
+    for (auto const& entry : areas_) unpin(entry.value);
+  }
+  return true;
+}
+
+}  // namespace swiommu
