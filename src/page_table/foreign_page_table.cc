@@ -6,25 +6,30 @@ namespace swiommu {
 
 Result<std::unique_ptr<PageTable>> PageTable::open(UserPageTable const& table, MemoryView const& view, UserTableSource* source) {
   return guarded([&] {
-    return with_format<std::unique_ptr<PageTable>>(table.format, [&]<PageTableFormat F>(F const& format) -> Result<std::unique_ptr<PageTable>> {
-      return std::make_unique<TypedPageTable<F, ForeignTables>>(format, ForeignTables(view, table.big_endian, source), table.root);
-    });
+    return with_format<std::unique_ptr<PageTable>>(table.format,
+                                                   [&]<PageTableFormat F>(F const& format) -> Result<std::unique_ptr<PageTable>> {
+                                                     return std::make_unique<TypedPageTable<F, ForeignTables>>(
+                                                         format, ForeignTables(view, table.big_endian, source), table.root);
+                                                   });
   });
 }
 
-Result<std::unique_ptr<PageTable>> PageTable::create_user(UserPageTable const& table, MemoryView const& view, UserTableSource& source) {
+Result<std::unique_ptr<PageTable>> PageTable::create_user(UserPageTable const& table, MemoryView const& view,
+                                                          UserTableSource& source) {
+  unsigned size_lg2 = 0;
   auto const root = guarded([&] {
     return with_format<std::uint64_t>(table.format, [&]<PageTableFormat F>(F const& format) -> Result<std::uint64_t> {
       unsigned const top = format.geometry().top();
+      size_lg2 = table_size_lg2(format, top);
       ForeignTables memory(view, table.big_endian, &source);
-      return memory.template allocate<typename F::Entry>(table_size_lg2(format, top), format.empty(top));
+      return memory.template allocate<typename F::Entry>(size_lg2, format.empty(top));
     });
   });
   if (!root) return std::unexpected(root.error());
   UserPageTable described = table;
   described.root = *root;
   auto opened = open(described, view, &source);
-  if (!opened) source.release(*root, 0);
+  if (!opened) source.release(*root, size_lg2);
   return opened;
 }
 

@@ -84,11 +84,13 @@ class PageTable {
   // written can be read). With Existing::replace, `cut` says what happens to entries that the range covers only in part.
   // EINVAL: neither read nor write; not aligned to the smallest page; cuts an entry. ERANGE: beyond the inputs or outputs of
   // the format. EEXIST: something is mapped there. ENOMEM. On error nothing has changed.
+  // Tables in a user's memory, besides: ENOTSUP where the user left out levels or parts of a table that the range needs; EFAULT
+  // if that memory cannot be read or written, or is changed by the user during the call, which may then be done in part.
   virtual Result<void> map(Range range, std::uint64_t output, Attributes attributes, Existing existing, Cut cut, Gather& gather) = 0;
 
   // Unmaps what is mapped in the range; holes are passed over. Returns the number of bytes that were mapped (0 also stands
   // for the whole 64-bit space). EINVAL: cuts an entry and `cut` is refuse. ERANGE: beyond the inputs. ENOMEM: a split found no
-  // tables. On error nothing has changed.
+  // tables. On error nothing has changed. EFAULT as above.
   virtual Result<std::uint64_t> unmap(Range range, Cut cut, Gather& gather) = 0;
 
   // Calls `visit` for the leaves in the range, in order, until it returns false or `budget` words have been read; returns
