@@ -125,9 +125,9 @@ Source open_iommu(std::string_view kind_name, RegisterValues const& registers, U
 }
 
 std::string register_help() {
-  std::string text = "Value of a register";
+  std::string text = "Value of a register, once for each. Needed, and in brackets what may be given:";
   for (Kind const& kind : kinds())
-    text += fmt::format("; {}: {} [{}]", kind.names.front(), fmt::join(kind.needed, " "), fmt::join(kind.optional, " "));
+    text += fmt::format("\n{}: {} [{}]", kind.names.front(), fmt::join(kind.needed, " "), fmt::join(kind.optional, " "));
   return text;
 }
 
