@@ -25,7 +25,7 @@ void use(Domain const& domain, std::uint64_t const (&iovas)[4]) {
   for (std::uint64_t const iova : iovas)
     for (Access const access : {Access::reading(), Access::writing()}) {
       Translation const t = domain.translate(iova, access, Update::yes);
-      require(t.ok() == (t.where == nullptr) || !t.ok());
+      require(t.ok() ? t.attributes.access.covers(access) : t.where != nullptr);
       std::uint64_t word = 0;
       require(domain.read(iova, &word, sizeof word) <= sizeof word);
     }
@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   std::optional<std::uint32_t> pasid;
   if (input.flag()) pasid = input.flag() ? input.take<std::uint8_t>() : input.take<std::uint32_t>();
   std::uint64_t iovas[4];
-  for (std::uint64_t& iova : iovas) iova = input.flag() ? input.number() : input.take<std::uint16_t>() << 6;
+  for (std::uint64_t& iova : iovas) iova = input.flag() ? input.number() : std::uint64_t{input.take<std::uint16_t>()} << 6;
   auto const memory = std::make_shared<SmallMemory>(input);
   static auto const host = Host::create(std::make_shared<SmallMemory>(input));  // what it reserves is slow to make
   if (!host) return 0;

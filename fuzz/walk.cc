@@ -51,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   UserPageTable description{.format = configuration(input), .root = 0, .big_endian = input.flag()};
   description.root = input.flag() ? SmallMemory::base : input.number();
   std::uint64_t iovas[4];
-  for (std::uint64_t& iova : iovas) iova = input.flag() ? input.number() : input.take<std::uint16_t>() << input.below(48);
+  for (std::uint64_t& iova : iovas) iova = input.flag() ? input.number() : std::uint64_t{input.take<std::uint16_t>()} << input.below(48);
   Access const access = access_of(input.below(4));
   Update const update = input.flag() ? Update::yes : Update::no;
   SmallMemory const memory(input);
