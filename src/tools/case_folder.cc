@@ -17,11 +17,20 @@ std::unexpected<Error> wrong(std::filesystem::path const& file, std::string cons
   return fail(EINVAL, fmt::format("{}: {}", file.string(), what));
 }
 
+// For messages: whatever bytes are in it.
+std::string text_of(Json const& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace); }
+
 // Numbers are strings, because JSON has no hexadecimal ones.
 Result<std::uint64_t> number(Json const& value, std::string const& what) {
   if (value.is_number_unsigned()) return value.get<std::uint64_t>();
   if (value.is_string()) return parse_number(value.get<std::string>(), what);
-  return fail(EINVAL, what + " is neither a number nor a string like \"0x1000\"");
+  return fail(EINVAL, fmt::format("{} is {}: neither a number nor a string like \"0x1000\"", what, text_of(value)));
+}
+
+Result<std::uint32_t> device_id(Json const& value) {
+  if (value.is_string()) return parse_device(value.get<std::string>());
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() <= 0xffffffff) return value.get<std::uint32_t>();
+  return fail(EINVAL, "the device's \"id\" is neither a number of 32 bits nor a string like \"0x28\" or \"00:05.0\"");
 }
 
 Result<Case> interpret(Json const& json, std::filesystem::path const& folder, std::filesystem::path const& file) {
@@ -36,18 +45,17 @@ Result<Case> interpret(Json const& json, std::filesystem::path const& folder, st
   for (auto const& [name, value] : json["registers"].items()) {
     auto const read = number(value, fmt::format("register {}", name));
     if (!read) return wrong(file, read.error().about);
-    result.registers.emplace(name, *read);
+    if (!result.registers.emplace(upper_case(name), *read).second) return wrong(file, fmt::format("the register {} is there twice", name));
   }
   if (json.contains("device")) {
     Json const& device = json["device"];
     if (!device.is_object() || !device.contains("id")) return wrong(file, "\"device\" has no \"id\"");
-    auto const id = number(device["id"], "the device id");
+    auto const id = device_id(device["id"]);
     if (!id) return wrong(file, id.error().about);
-    if (*id > 0xffffffff) return wrong(file, fmt::format("the device id 0x{:x} has more than 32 bits", *id));
-    result.device = static_cast<std::uint32_t>(*id);
+    result.device = *id;
   }
-  std::string const order = json.value("byte_order", "little");
-  if (order != "little" && order != "big") return wrong(file, fmt::format("byte_order '{}' is neither little nor big", order));
+  Json const order = json.value("byte_order", Json("little"));
+  if (order != "little" && order != "big") return wrong(file, fmt::format("\"byte_order\" is {}: neither \"little\" nor \"big\"", text_of(order)));
   result.big_endian = order == "big";
   return result;
 }
@@ -65,7 +73,10 @@ Result<Case> read_case(std::filesystem::path const& folder) {
   try {
     result = interpret(Json::parse(stream), folder, file);
   } catch (Json::exception const& problem) {
-    return wrong(file, problem.what());
+    // without the library's own "[json.exception...]"
+    std::string_view const what(problem.what());
+    auto const bracket = what.find("] ");
+    return wrong(file, std::string(bracket == std::string_view::npos ? what : what.substr(bracket + 2)));
   }
   if (!result) return result;
   for (char const* const name : {"memory.elf", "memory.elf.zst"})

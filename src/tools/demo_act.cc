@@ -215,11 +215,11 @@ void DemoAct::expect(bool holds, std::string const& what) {
   checks_++;
   if (holds) return;
   failures_++;
-  fmt::print("  {} {}: {}\n", bad("failed"), case_.name, what);
+  put("  {} {}: {}\n", bad("failed"), case_.name, what);
 }
 
 void DemoAct::say(std::string const& line) const {
-  if (!quiet_) fmt::print("{}\n", line);
+  if (!quiet_) put("{}\n", line);
 }
 
 }  // namespace swiommu::tools

@@ -1,6 +1,5 @@
 // swiommu dump: all mappings of a table.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -19,11 +18,11 @@ namespace swiommu::tools {
 namespace {
 
 // Tables that point at each other can describe more mappings than anybody wants to read.
-constexpr std::uint64_t usual_limit = std::uint64_t{1} << 32;
+constexpr char const* usual_limit = "4294967296";
 
 struct Options {
   SourceOptions source;
-  std::uint64_t limit = usual_limit;
+  std::string limit = usual_limit;
   bool json = false;
 };
 
@@ -47,26 +46,25 @@ void print_json(MappedRange const& mapping) {
     line["page_size"] = bit(mapping.size_lg2);
   else
     line["page_size"] = nullptr;
-  fmt::print("{}\n", line.dump());
+  put("{}\n", line.dump());
 }
 
 void print_text(MappedRange const& mapping) {
   Attributes const& a = mapping.attributes;
-  fmt::print("{:>18} - {:<18} -> {:<18} {:>6}  {}{}  {}{}\n", hex(mapping.range.start), hex(mapping.range.last), hex(mapping.output),
+  put("{:>18} - {:<18} -> {:<18} {:>6}  {}{}  {}{}\n", hex(mapping.range.start), hex(mapping.range.last), hex(mapping.output),
              size_name(mapping.size_lg2), a.access.read ? 'r' : '-', a.access.write ? 'w' : '-', name(a.memory),
              a.coherent ? ", coherent" : "");
 }
 
 int run(Options const& o) {
+  auto const limit = parse_number(o.limit, "the limit");
+  if (!limit) return report_bad_input(limit.error());
   auto const source = open_source(o.source);
   if (!source) return report_bad_input(source.error());
-  if (source->fault) {
-    fmt::print(stderr, "swiommu: configuration: {}\n", source->fault->about);
-    return faulted;
-  }
+  if (source->fault) return report_fault(fmt::format("configuration: {}", source->fault->about));
   if (!o.json) {
     print_steps(source->steps);
-    fmt::print("{:>18} - {:<18} -> {:<18} {:>6}  {}  {}\n", "IOVA", "LAST", "OUTPUT", "PAGE", "RW", "MEMORY");
+    put("{:>18} - {:<18} -> {:<18} {:>6}  {}  {}\n", "IOVA", "LAST", "OUTPUT", "PAGE", "RW", "MEMORY");
   }
   std::uint64_t mappings = 0;
   ProgressBar progress;
@@ -78,14 +76,11 @@ int run(Options const& o) {
         progress.advance(mapping.range.last);
         return std::ferror(stdout) == 0;
       },
-      o.limit);
+      *limit);
   progress.done();
-  if (std::ferror(stdout) != 0) return report_bad_input("standard output cannot be written");
-  if (!complete) {
-    fmt::print(stderr, "swiommu: stopped after {} entries: the tables point at each other, or --limit is too small\n", o.limit);
-    return faulted;
-  }
-  if (!o.json) fmt::print("{} mappings\n", mappings);
+  if (!complete && std::ferror(stdout) == 0)
+    return report_fault(fmt::format("stopped after {} entries: the tables point at each other, or --limit is too small", *limit));
+  if (!o.json) put("{} mappings\n", mappings);
   return all_well;
 }
 

@@ -62,9 +62,9 @@ Result<void> print(NamedFormat const& format, unsigned levels, bool json) {
     for (unsigned const lg2 : sizes_of(shape->page_sizes)) line["page_sizes"].push_back(bit(lg2));
     line["tracks_dirty"] = shape->tracks_dirty;
     line["byte_order"] = format.big_endian ? "big" : "little";
-    fmt::print("{}\n", line.dump());
+    put("{}\n", line.dump());
   } else {
-    fmt::print("{:<18} {:>6} {:>6} {:>7}  {:<22} {}\n", format.name, shape->levels,
+    put("{:<18} {:>6} {:>6} {:>7}  {:<22} {}\n", format.name, shape->levels,
                fmt::format("{}{}", shape->input_bits, shape->upper ? "s" : ""), shape->output_bits, size_list(shape->page_sizes),
                format.description);
   }
@@ -75,10 +75,14 @@ Result<void> print(NamedFormat const& format, unsigned levels, bool json) {
 
 void add_formats(CLI::App& program, int& status) {
   auto* const command = program.add_subcommand("formats", "List the page-table formats");
+  command->footer("Examples:\n"
+                  "  swiommu formats\n"
+                  "  swiommu formats --json\n"
+                  "Exit status: 0.");
   auto const json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "One JSON object a line");
   command->callback([json, &status] {
-    if (!*json) fmt::print("{:<18} {:>6} {:>6} {:>7}  {:<22} {}\n", "FORMAT", "LEVELS", "INPUT", "OUTPUT", "PAGE SIZES", "WHAT");
+    if (!*json) put("{:<18} {:>6} {:>6} {:>7}  {:<22} {}\n", "FORMAT", "LEVELS", "INPUT", "OUTPUT", "PAGE SIZES", "WHAT");
     for (NamedFormat const& format : named_formats()) {
       std::vector<unsigned> levels = format.levels;
       if (levels.empty()) levels.push_back(0);
@@ -88,7 +92,7 @@ void add_formats(CLI::App& program, int& status) {
           return;
         }
     }
-    if (!*json) fmt::print("\nINPUT and OUTPUT are widths in bits; s: sign-extended. Formats with several LEVELS take --levels.\n");
+    if (!*json) put("\nINPUT and OUTPUT are widths in bits; s: sign-extended. Formats with several LEVELS take --levels.\n");
   });
 }
 

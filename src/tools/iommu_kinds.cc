@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <optional>
 #include <vector>
 
@@ -81,19 +82,21 @@ struct Kind {
   std::vector<std::string_view> names;
   std::vector<std::string_view> needed;
   std::vector<std::string_view> optional;
+  std::vector<std::string_view> narrow;  // those of 32 bits
   Source (*open)(RegisterValues const&, MemoryView const&);
 };
 
 std::vector<Kind> const& kinds() {
   static std::vector<Kind> const all = {
-      {{"vtd", "intel-vtd", "intel"}, {"RTADDR"}, {"CAP", "ECAP", "GSTS"}, open_vtd},
+      {{"vtd", "intel-vtd", "intel"}, {"RTADDR"}, {"CAP", "ECAP", "GSTS"}, {}, open_vtd},
       {{"smmu", "smmuv3", "arm-smmuv3"},
        {"STRTAB_BASE", "STRTAB_BASE_CFG"},
        {"CR0", "CR2", "GBPA", "IDR0", "IDR1", "IDR3", "IDR5", "EVENTQ_BASE"},
+       {"STRTAB_BASE_CFG", "CR0", "CR2", "GBPA", "IDR0", "IDR1", "IDR3", "IDR5"},
        open_smmuv3},
-      {{"amd", "amd-vi"}, {"DEVTAB"}, {"CONTROL", "EXTFEAT", "STATUS"}, open_amd},
-      {{"riscv", "riscv-iommu"}, {"CAPABILITIES", "DDTP"}, {"FCTL"}, open_riscv},
-      {{"s390", "zpci", "s390-zpci"}, {"IOTA"}, {"PBA", "PAL", "SDMA"}, open_zpci},
+      {{"amd", "amd-vi"}, {"DEVTAB"}, {"CONTROL", "EXTFEAT", "STATUS"}, {}, open_amd},
+      {{"riscv", "riscv-iommu"}, {"CAPABILITIES", "DDTP"}, {"FCTL"}, {"FCTL"}, open_riscv},
+      {{"s390", "zpci", "s390-zpci"}, {"IOTA"}, {"PBA", "PAL", "SDMA"}, {}, open_zpci},
   };
   return all;
 }
@@ -113,9 +116,24 @@ Source open_iommu(std::string_view kind_name, RegisterValues const& registers, U
     for (std::string_view const name : kind.needed)
       if (!registers.contains(std::string(name)))
         return fail(EINVAL, fmt::format("{} needs the register {}", kind_name, name));
+    for (auto const& [name, number] : registers)
+      if (has(kind.narrow, name) && number > 0xffffffff)
+        return fail(EINVAL, fmt::format("the register {} has 32 bits, 0x{:x} has more", name, number));
     return kind.open(registers, memory);
   }
   return fail(EINVAL, fmt::format("'{}' is no IOMMU; there are vtd, smmu, amd, riscv, s390", kind_name));
+}
+
+std::string register_help() {
+  std::string text = "Value of a register, once for each. Needed, and in brackets what may be given:";
+  for (Kind const& kind : kinds())
+    text += fmt::format("\n{}: {} [{}]", kind.names.front(), fmt::join(kind.needed, " "), fmt::join(kind.optional, " "));
+  return text;
+}
+
+std::string upper_case(std::string name) {
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return name;
 }
 
 Result<void> add_register(RegisterValues& registers, std::string_view assignment) {
@@ -123,7 +141,7 @@ Result<void> add_register(RegisterValues& registers, std::string_view assignment
   if (equals == std::string_view::npos || equals == 0)
     return fail(EINVAL, fmt::format("the register '{}' is not of the form NAME=VALUE", assignment));
   std::string name(assignment.substr(0, equals));
-  std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  name = upper_case(std::move(name));
   auto const parsed = parse_number(assignment.substr(equals + 1), fmt::format("the value of register {}", name));
   if (!parsed) return std::unexpected(parsed.error());
   if (!registers.emplace(name, *parsed).second) return fail(EINVAL, fmt::format("the register {} is given twice", name));

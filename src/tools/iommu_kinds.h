@@ -16,9 +16,16 @@ using RegisterValues = std::map<std::string, std::uint64_t>;  // names in upper 
 enum class UnknownRegisters : bool { refuse, ignore };
 
 // The IOMMU `kind` ("vtd", "smmu", "amd", "riscv", "s390") with these registers, reading its structures from `memory`.
-// EINVAL: no such kind, no such register, or one that is needed is missing.
+// EINVAL: no such kind, no such register, one that is needed is missing, or a value is
+// wider than its register.
 Result<std::unique_ptr<ContextSource>> open_iommu(std::string_view kind, RegisterValues const& registers, UnknownRegisters unknown,
                                                   MemoryView const& memory);
+
+// Every kind with the registers that it needs, and in brackets those that it may be given: for --help.
+std::string register_help();
+
+// Names of registers may be written as one likes.
+std::string upper_case(std::string name);
 
 // "NAME=VALUE" into `registers`.
 Result<void> add_register(RegisterValues& registers, std::string_view assignment);

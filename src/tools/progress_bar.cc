@@ -19,13 +19,14 @@ void ProgressBar::advance(std::uint64_t address) {
   if (!shown_ || ++count_ % calls_between != 0) return;
   // Address spaces are used from the bottom and of unknown size: the logarithm moves visibly all the way.
   int const filled = width * std::bit_width(address) / 64;
-  fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {} mappings, at 0x{:x} ", "", filled, "", width - filled, count_, address);
+  auto const line = fmt::format("\r[{:#<{}}{:.<{}}] {} mappings, at 0x{:x} ", "", filled, "", width - filled, count_, address);
+  std::fputs(line.c_str(), stderr);
   std::fflush(stderr);
   drawn_ = true;
 }
 
 void ProgressBar::done() {
-  if (drawn_) fmt::print(stderr, "\r\033[K");
+  if (drawn_) std::fputs("\r\033[K", stderr);
 }
 
 }  // namespace swiommu::tools

@@ -44,7 +44,7 @@ void print_json(Request const& request, Translation const& t) {
     line["level"] = t.walk.level;
     line["entry"] = hex(t.walk.entry);
   }
-  fmt::print("{}\n", line.dump());
+  put("{}\n", line.dump());
 }
 
 void print_json(Request const& request, ConfigurationFault const& fault) {
@@ -53,7 +53,7 @@ void print_json(Request const& request, ConfigurationFault const& fault) {
   line["level"] = 0;
   line["entry"] = hex(fault.entry);
   line["about"] = fault.about;
-  fmt::print("{}\n", line.dump());
+  put("{}\n", line.dump());
 }
 
 // Returns whether the access is possible.
@@ -63,7 +63,7 @@ bool translate(TranslationSource const& source, Request const& request, bool jso
     if (json)
       print_json(request, *source.fault);
     else
-      fmt::print("iova {}, {}\n  {} configuration: {}\n", hex(request.iova), access, bad("fault"), source.fault->about);
+      put("iova {}, {}\n  {} configuration: {}\n", hex(request.iova), access, bad("fault"), source.fault->about);
     return false;
   }
   Translation const t = source.domain->translate(request.iova, request.access, Update::no);
@@ -71,19 +71,20 @@ bool translate(TranslationSource const& source, Request const& request, bool jso
     print_json(request, t);
     return t.ok();
   }
-  fmt::print("iova {}, {}\n", hex(request.iova), access);
+  put("iova {}, {}\n", hex(request.iova), access);
   print_walks(*source.domain, request.iova, request.access);
   if (t.ok()) {
-    fmt::print("  {} {}  page {}, {}{}\n", good("->"), hex(t.output), size_name(t.size_lg2), rights_in_words(t.attributes.access),
+    put("  {} {}  page {}, {}{}\n", good("->"), hex(t.output), size_name(t.size_lg2), rights_in_words(t.attributes.access),
                source.image->locate(t.output, request.access) ? "" : ", not in the memory image");
   } else {
     FaultRecord const record = fault_of(*source.domain, t, request.iova, request.access);
-    fmt::print("  {} {}: {}\n", bad("fault"), name(t.reason), describe(record));
+    put("  {} {}: {}\n", bad("fault"), name(t.reason), describe(record));
   }
   return t.ok();
 }
 
 int run(Options const& o) {
+  if (o.requests.empty()) return report_bad_input("say which address: translate takes one IOVA or more (0x1000, 0x1000:w)");
   std::vector<Request> requests;
   for (std::string const& text : o.requests) {
     auto const request = parse_request(text);
@@ -112,9 +113,8 @@ void add_translate(CLI::App& program, int& status) {
   auto const options = std::make_shared<Options>();
   add_source_options(*command, options->source);
   command->add_flag("--json", options->json, "One JSON object a line, in the order asked");
-  command->add_option("iovas", options->requests, "Addresses, each with :r or :w for the access (default r)")
-      ->type_name("IOVA[:r|w]")
-      ->required();
+  command->add_option("IOVA", options->requests, "Addresses, each with :r or :w for the access (default r)")
+      ->type_name("[:r|:w]");
   command->callback([options, &status] { status = run(*options); });
 }
 

@@ -26,16 +26,16 @@ void add_source_options(CLI::App& command, SourceOptions& o) {
   command.add_option("--format", o.format, "Format of the table; `swiommu formats` lists them")->type_name("FORMAT")->group(table);
   command.add_option("--root", o.root, "Address of the root table")->type_name("ADDRESS")->group(table);
   command.add_option("--levels", o.levels, "Number of levels, if the format has several")->type_name("N")->group(table);
-  command.add_option("--input-bits", o.input_bits, "Width of the inputs, if the format has several (Arm)")->type_name("N")->group(table);
-  command.add_option("--output-bits", o.output_bits, "Width of the outputs; entries beyond are faults")->type_name("N")->group(table);
+  command.add_option("--input-bits", o.input_bits, "Width of the inputs in bits, if the format has several (Arm)")->type_name("N")->group(table);
+  command.add_option("--output-bits", o.output_bits, "Width of the outputs in bits; entries beyond are faults")->type_name("N")->group(table);
   command.add_option("--byte-order", o.byte_order, "Order of the table's bytes: little or big")->type_name("ORDER")->group(table);
   constexpr char const* iommu = "... or the IOMMU's registers and a device behind it";
   command.add_option("--iommu", o.iommu, "Which IOMMU: vtd, smmu, amd, riscv, s390")->type_name("KIND")->group(iommu);
-  command.add_option("--register", o.registers, "Value of a register: RTADDR, STRTAB_BASE, DEVTAB, DDTP, IOTA ...")
+  command.add_option("--register", o.registers, register_help())
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false)
       ->group(iommu);
-  command.add_option("--device", o.device, "Requester id, stream id or device id: 0x28 or 00:05.0")->type_name("ID")->group(iommu);
+  command.add_option("--device", o.device, "Requester id, stream id or device id: 0x28 or 00:05.0; s390 needs none, a case has one")->type_name("ID")->group(iommu);
   command.add_option("--pasid", o.pasid, "PASID of the requests; without it they carry none")->type_name("N")->group(iommu);
 }
 
@@ -78,23 +78,39 @@ Result<void> find_device(TranslationSource& source, std::string_view kind, Regis
   return {};
 }
 
+// A small number that is not 0; nothing if it is not given.
+Result<std::optional<unsigned>> count_of(std::string const& text, std::string_view what) {
+  if (text.empty()) return std::optional<unsigned>();
+  auto const count = parse_number(text, what);
+  if (!count) return std::unexpected(count.error());
+  if (*count == 0 || *count > 64) return fail(EINVAL, fmt::format("{} is {}: not from 1 to 64", what, text));
+  return std::optional(static_cast<unsigned>(*count));
+}
+
 Result<void> open_table(TranslationSource& source, SourceOptions const& o) {
   auto const format = find_format(o.format);
   if (!format) return std::unexpected(format.error());
   auto const root = parse_number(o.root, "the root");
   if (!root) return std::unexpected(root.error());
+  if (*root % 8 != 0) return fail(EINVAL, fmt::format("the root 0x{:x} is no multiple of 8", *root));
   if (!source.image->locate(*root, Access::reading()))
-    return fail(EFAULT, fmt::format("the root 0x{:x} is not in the memory image", *root));
+    return fail(EINVAL, fmt::format("the root 0x{:x} is not in the memory image", *root));
   UserPageTable table{.format = format->configuration, .root = *root, .big_endian = format->big_endian};
-  if (o.levels != 0) {
-    if (std::ranges::find(format->levels, o.levels) == format->levels.end())
+  auto const levels = count_of(o.levels, "the number of levels"), input_bits = count_of(o.input_bits, "the number of input bits"),
+             output_bits = count_of(o.output_bits, "the number of output bits");
+  for (auto const* const count : {&levels, &input_bits, &output_bits})
+    if (!*count) return std::unexpected(count->error());
+  if (*levels) {
+    if (std::ranges::find(format->levels, **levels) == format->levels.end())
       return fail(EINVAL, format->levels.empty()
                               ? fmt::format("{} has no choice of levels", format->name)
-                              : fmt::format("{} has no {} levels; it can have {}", format->name, o.levels, fmt::join(format->levels, ", ")));
-    table.format.levels = o.levels;
+                              : fmt::format("{} has no {} levels; it can have {}", format->name, **levels, fmt::join(format->levels, ", ")));
+    table.format.levels = **levels;
   }
-  if (o.input_bits != 0) table.format.input_bits = o.input_bits;
-  if (o.output_bits != 0) table.format.output_bits = o.output_bits;
+  bool const arm = table.format.format == FormatName::arm_stage1 || table.format.format == FormatName::arm_stage2;
+  if (*input_bits && !arm) return fail(EINVAL, fmt::format("{} has no choice of --input-bits", format->name));
+  if (*input_bits) table.format.input_bits = **input_bits;
+  if (*output_bits) table.format.output_bits = **output_bits;
   if (!o.byte_order.empty()) {
     if (o.byte_order != "little" && o.byte_order != "big")
       return fail(EINVAL, fmt::format("the byte order '{}' is neither little nor big", o.byte_order));
@@ -122,21 +138,60 @@ Result<TranslationSource> open_case(SourceOptions const& o) {
   if (!pasid) return std::unexpected(pasid.error());
   auto source = open_image(read->memory, "");
   if (!source) return source;
-  SWIOMMU_TRY(find_device(*source, read->iommu, read->registers, UnknownRegisters::ignore, read->device, *pasid));
+  std::uint32_t device = read->device;
+  if (!o.device.empty()) {
+    auto const parsed = parse_device(o.device);
+    if (!parsed) return std::unexpected(parsed.error());
+    device = *parsed;
+  }
+  SWIOMMU_TRY(find_device(*source, read->iommu, read->registers, UnknownRegisters::ignore, device, *pasid));
   return source;
+}
+
+// An option that would not be looked at is a misunderstanding.
+Result<void> refuse_given(std::initializer_list<std::pair<char const*, bool>> options, char const* why) {
+  for (auto const& [name, given] : options)
+    if (given) return fail(EINVAL, fmt::format("{}: leave out {}", why, name));
+  return {};
+}
+Result<void> refuse_memory(SourceOptions const& o, char const* why) {
+  return refuse_given({{"--memory", !o.memory.empty()}, {"--raw", !o.raw_base.empty()}}, why);
+}
+Result<void> refuse_table(SourceOptions const& o, char const* why) {
+  return refuse_given({{"--format", !o.format.empty()},
+                       {"--root", !o.root.empty()},
+                       {"--levels", !o.levels.empty()},
+                       {"--input-bits", !o.input_bits.empty()},
+                       {"--output-bits", !o.output_bits.empty()},
+                       {"--byte-order", !o.byte_order.empty()}},
+                      why);
+}
+Result<void> refuse_iommu(SourceOptions const& o, char const* why) {
+  return refuse_given({{"--iommu", !o.iommu.empty()}, {"--register", !o.registers.empty()}}, why);
+}
+Result<void> refuse_device(SourceOptions const& o, char const* why) {
+  return refuse_given({{"--device", !o.device.empty()}, {"--pasid", !o.pasid.empty()}}, why);
 }
 
 }  // namespace
 
 Result<TranslationSource> open_source(SourceOptions const& o) {
   if (!o.case_folder.empty()) {
-    if (!o.memory.empty() || !o.format.empty() || !o.iommu.empty())
-      return fail(EINVAL, "--case brings its own memory and registers: leave out --memory, --format and --iommu");
+    constexpr char const* why = "--case brings its own memory and registers";
+    SWIOMMU_TRY(refuse_memory(o, why));
+    SWIOMMU_TRY(refuse_table(o, why));
+    SWIOMMU_TRY(refuse_iommu(o, why));
     return open_case(o);
   }
   if (o.memory.empty()) return fail(EINVAL, "nothing to look at: give --case DIR or --memory FILE");
   if (o.format.empty() == o.iommu.empty())
     return fail(EINVAL, "say where the table is: either --format and --root, or --iommu, --register and --device");
+  if (!o.format.empty()) {
+    SWIOMMU_TRY(refuse_iommu(o, "--format names the table itself"));
+    SWIOMMU_TRY(refuse_device(o, "--format names the table itself"));
+  } else {
+    SWIOMMU_TRY(refuse_table(o, "--iommu finds the table by itself"));
+  }
   if (!o.format.empty() && o.root.empty()) return fail(EINVAL, "--format needs --root, the address of the root table");
   auto source = open_image(o.memory, o.raw_base);
   if (!source) return source;

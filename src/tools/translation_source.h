@@ -22,8 +22,8 @@ struct SourceOptions {
   std::string memory;                  // --memory
   std::string raw_base;                // --raw
   std::string format, root;            // --format --root
-  unsigned levels = 0;                 // --levels
-  unsigned input_bits = 0, output_bits = 0;  // --input-bits --output-bits
+  std::string levels;                  // --levels
+  std::string input_bits, output_bits;  // --input-bits --output-bits
   std::string byte_order;              // --byte-order
   std::string iommu, device, pasid;    // --iommu --device --pasid
   std::vector<std::string> registers;  // --register

@@ -15,13 +15,13 @@ namespace {
 constexpr std::size_t shown_words = 4;
 
 void print_walk(std::string_view title, std::vector<WalkStep> const& steps) {
-  fmt::print("  {}\n", title);
+  put("  {}\n", title);
   for (WalkStep const& step : steps) {
     if (step.reached)
-      fmt::print("    level {}  table {}  [{:>4}]  {} = 0x{:016x}  {}{}\n", step.level, hex(step.table), step.index, hex(step.entry_address),
+      put("    level {}  table {}  [{:>4}]  {} = 0x{:016x}  {}{}\n", step.level, hex(step.table), step.index, hex(step.entry_address),
                  step.entry, step.kind, step.bits.empty() ? "" : faint("  " + step.bits));
     else
-      fmt::print("    level {}  table {}  [{:>4}]  {} {}\n", step.level, hex(step.table), step.index, hex(step.entry_address),
+      put("    level {}  table {}  [{:>4}]  {} {}\n", step.level, hex(step.table), step.index, hex(step.entry_address),
                  bad("cannot be read"));
   }
 }
@@ -33,7 +33,7 @@ void print_steps(std::vector<ConfigurationStep> const& steps) {
     std::string words;
     for (std::size_t n = 0; n < step.words.size() && n < shown_words; n++) words += " " + hex(step.words[n]);
     if (step.words.size() > shown_words) words += " ...";
-    fmt::print("{}{}{}  {}\n", step.what, step.address ? " at " + hex(step.address) : "", words.empty() ? "" : " =" + words,
+    put("{}{}{}  {}\n", step.what, step.address ? " at " + hex(step.address) : "", words.empty() ? "" : " =" + words,
                faint(step.meaning));
   }
 }
