@@ -4,6 +4,7 @@
 // (swiommu/page_table/fault.h): data, not an error.
 #pragma once
 #include <cerrno>
+#include <cstddef>
 #include <expected>
 #include <new>
 #include <stdexcept>
@@ -39,6 +40,8 @@ using Result = std::expected<T, Error>;
   }
   return std::unexpected<Error>(std::move(error));
 }
+
+std::unexpected<Error> fail(int code, std::nullptr_t) = delete;  // for no words write ""
 
 // Short enough to need no allocation of its own.
 [[nodiscard]] inline std::unexpected<Error> out_of_memory() { return fail(ENOMEM, "out of memory"); }
