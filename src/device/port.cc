@@ -54,9 +54,9 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
   Domain const& domain = *attachment.domain;
   // Before the walk: if the domain changes meanwhile, what we cache is of the old generation and serves nobody.
   std::uint64_t const generation = domain.generation();
-  Translation t = domain.translate(iova, access, Update::yes);
   std::optional<Range> const& messages = device_->options().interrupt_range;
-  if (messages && messages->contains(iova)) t = {.reason = Reason::out_of_range, .where = &domain};
+  Translation t = messages && messages->contains(iova) ? Translation{.reason = Reason::out_of_range, .where = &domain}
+                                                       : domain.translate(iova, access, Update::yes);
   Chunk chunk;
   if (t.ok()) {
     chunk = host_.memory->locate(t.output, access);
