@@ -100,14 +100,20 @@ class Walker {
       if constexpr (SkipsLevels<F>) {
         unsigned const next = format_.next_level(e, l);
         // Input bits of skipped levels must be zero.
-        for (unsigned skipped = l - 1; skipped > next; skipped--)
-          if (g.index(skipped, input) != 0) return failed(result, Reason::not_mapped);
+        for (unsigned skipped = l - 1; skipped > next; skipped--) {
+          if (g.index(skipped, input) == 0) continue;
+          result.size_lg2 = g.level[skipped].shift;  // the hole does not reach down to what is translated
+          return failed(result, Reason::not_mapped);
+        }
         l = next;
       } else {
         l--;
       }
       if constexpr (HasPartialTables<F>)
-        if (!format_.table_holds(e, l + 1, g.index(l, input))) return failed(result, Reason::not_mapped);
+        if (!format_.table_holds(e, l + 1, g.index(l, input))) {
+          result.size_lg2 = g.level[l].shift;
+          return failed(result, Reason::not_mapped);
+        }
     }
   }
 
