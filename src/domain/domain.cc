@@ -21,15 +21,17 @@ Domain::Domain(Host host, std::shared_ptr<Domain> parent, Limits limits)
 Domain::~Domain() { leave_parent(); }
 
 void Domain::leave_parent() noexcept {
-  if (!parent_) return;
+  if (!joined_) return;
   Lock const lock(parent_->listeners_);
   std::erase(parent_->children_, this);
+  joined_ = false;
 }
 
 Result<void> Domain::join_parent() {
   return guarded([&]() -> Result<void> {
     Lock const lock(parent_->listeners_);
     parent_->children_.push_back(this);
+    joined_ = true;
     return {};
   });
 }
@@ -84,7 +86,7 @@ void Domain::wait_for_listeners() noexcept {
 
 // Which inputs depend on these guest addresses is not known: all may.
 void Domain::parent_lost(Range) noexcept { make_stale(Range::all()); }
-void Domain::parent_gained(Range) noexcept {}
+void Domain::parent_gained(Range) noexcept { tell_gained(Range::all()); }
 
 Result<void> Domain::add_listener(Epoch& epoch) {
   return guarded([&]() -> Result<void> {
