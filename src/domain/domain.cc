@@ -21,9 +21,10 @@ Domain::Domain(Host host, std::shared_ptr<Domain> parent, Limits limits)
 Domain::~Domain() = default;
 
 void Domain::leave_parent() noexcept {
-  if (!parent_) return;
+  if (!joined_) return;
   Lock const lock(parent_->listeners_);
   std::erase(parent_->children_, this);
+  joined_ = false;
 }
 
 Result<void> Domain::join_parent() {
@@ -31,6 +32,7 @@ Result<void> Domain::join_parent() {
   return guarded([&]() -> Result<void> {
     Lock const lock(parent_->listeners_);
     parent_->children_.push_back(this);
+    joined_ = true;
     return {};
   });
 }

@@ -11,9 +11,11 @@ namespace swiommu {
 
 namespace {
 
-// One leaf of a user page table, in as many pieces as the domain under it makes of it.
-bool visit_through(Domain const& parent, Leaf const& leaf, FunctionRef<bool(MappedRange const&)> visit) {
+// One leaf of a user page table, in as many pieces as the domain under it makes of it, holes included: a user may write a
+// leaf of 2^48 bytes over a domain that maps few of them.
+bool visit_through(Domain const& parent, Leaf const& leaf, FunctionRef<bool(MappedRange const&)> visit, std::uint64_t& budget) {
   for (std::uint64_t at = leaf.range.start;;) {
+    if (budget-- == 0) return false;
     std::uint64_t const guest = leaf.output + (at - leaf.range.start);
     Translation const t = parent.translate(guest, {}, Update::no);
     std::uint64_t const block = Range::block(guest, t.ok() ? t.size_lg2 : hole_lg2(parent, t)).last - guest;  // less one
@@ -41,7 +43,11 @@ bool visit_identity(IdentityDomain const& domain, Range inputs, FunctionRef<bool
   return shifted({outputs, outputs.start, {.access = Access::both()}, 64});
 }
 
-MappedRange mapping_of(Leaf const& leaf) { return {leaf.range, leaf.output, leaf.attributes, leaf.size_lg2}; }
+MappedRange mapping_of(Domain const& domain, Leaf const& leaf) {
+  Attributes attributes = leaf.attributes;
+  attributes.access = attributes.access & domain.limits().rights;
+  return {leaf.range, leaf.output, attributes, leaf.size_lg2};
+}
 
 }  // namespace
 
@@ -52,12 +58,16 @@ bool visit_mappings(Domain const& domain, Range inputs, FunctionRef<bool(MappedR
     case DomainKind::blocking: return true;
     case DomainKind::identity: return visit_identity(static_cast<IdentityDomain const&>(domain), *inside, visit, budget);
     case DomainKind::paging:
-      return static_cast<PagingDomain const&>(domain).visit(*inside, [&](Leaf const& leaf) { return visit(mapping_of(leaf)); });
+      return static_cast<PagingDomain const&>(domain).visit(*inside,
+                                                             [&](Leaf const& leaf) { return visit(mapping_of(domain, leaf)); });
     case DomainKind::shadow:
-      return static_cast<ShadowDomain const&>(domain).visit(*inside, [&](Leaf const& leaf) { return visit(mapping_of(leaf)); });
-    case DomainKind::nested:
+      return static_cast<ShadowDomain const&>(domain).visit(*inside,
+                                                             [&](Leaf const& leaf) { return visit(mapping_of(domain, leaf)); });
+    case DomainKind::nested: {
+      std::uint64_t pieces = budget;
       return static_cast<NestedDomain const&>(domain).visit(
-          *inside, [&](Leaf const& leaf) { return visit_through(*domain.parent(), leaf, visit); }, budget);
+          *inside, [&](Leaf const& leaf) { return visit_through(*domain.parent(), leaf, visit, pieces); }, budget);
+    }
   }
   return true;
 }

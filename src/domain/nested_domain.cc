@@ -21,9 +21,15 @@ Result<std::shared_ptr<NestedDomain>> NestedDomain::create(std::shared_ptr<Domai
 }
 
 PageTable const* NestedDomain::table_for(std::uint64_t iova) const {
-  // With two tables bit 55 chooses (Arm DDI 0487, D8.2.4); with one, it serves all.
-  if (upper_ && (!table_ || (iova >> 55 & 1) != 0)) return upper_.get();
+  // Where there is a table for the upper half bit 55 chooses (Arm DDI 0487, D8.2.4); without one, `table_` serves all.
+  if (upper_ && (iova >> 55 & 1) != 0) return upper_.get();
   return table_.get();
+}
+
+bool NestedDomain::keeps_flags() const {
+  for (auto const* const table : {&table_, &upper_})
+    if (*table && ((*table)->shape().tracks_accessed || (*table)->shape().tracks_dirty)) return true;
+  return Domain::keeps_flags();
 }
 
 Translation NestedDomain::look_up(std::uint64_t input, Access access, Update update) const {

@@ -4,17 +4,26 @@
 
 namespace swiommu {
 
+namespace {
+
+std::unexpected<Error> over_budget() { return fail(E2BIG, "the user page table says more than one refresh of its shadow may take in"); }
+
+}  // namespace
+
 Result<std::shared_ptr<ShadowDomain>> ShadowDomain::create(std::shared_ptr<Domain> parent, UserPageTable const& table, Limits limits,
-                                                           FormatConfiguration const& format) {
+                                                           FormatConfiguration const& format, std::uint64_t budget) {
   return guarded([&]() -> Result<std::shared_ptr<ShadowDomain>> {
     Host const& host = parent->host();
-    std::shared_ptr<ShadowDomain> domain(new ShadowDomain(host, parent, limits));
+    std::shared_ptr<ShadowDomain> domain(new ShadowDomain(host, parent, table, limits, budget));
     auto user = PageTable::open(table, *parent);
     if (!user) return std::unexpected(std::move(user).error());
     domain->user_ = std::move(*user);
     auto shadow = PageTable::create(format, host.tables);
     if (!shadow) return std::unexpected(std::move(shadow).error());
     domain->shadow_ = std::move(*shadow);
+    SWIOMMU_TRY(domain->check_format());
+    TableShape const& shape = domain->user_->shape();
+    domain->flags_ = shape.tracks_accessed || shape.tracks_dirty || parent->keeps_flags();
     SWIOMMU_TRY(parent->add_listener(domain->epoch_));
     domain->listens_ = true;
     SWIOMMU_TRY(domain->join_parent());
@@ -27,12 +36,26 @@ ShadowDomain::~ShadowDomain() {
   if (listens_) parent()->remove_listener(epoch_);
 }
 
+Result<void> ShadowDomain::check_format() const {
+  TableShape const &user = user_->shape(), &shadow = shadow_->shape();
+  if (shadow.smallest_page_lg2() > user.smallest_page_lg2())
+    return fail(EINVAL, "the format of a shadow must have pages as small as those of the user page table");
+  for (Range const& half : {user.lower, user.upper.value_or(user.lower)})
+    if (auto const part = half.intersection(limits().aperture); part && !shadow.contains(*part))
+      return fail(EINVAL, "the format of a shadow must cover the inputs of the user page table");
+  return {};
+}
+
+std::uint64_t ShadowDomain::untagged(std::uint64_t iova) const {
+  return ignores_top_byte_ ? (iova & low_bits(56)) | (user_->shape().lower.start & ~low_bits(56)) : iova;
+}
+
 Translation ShadowDomain::look_up(std::uint64_t input, Access access, Update update) const {
-  Walk const walk = shadow_->walk(input, access, update);
+  Walk const walk = shadow_->walk(untagged(input), access, update);
   if (!walk.ok()) {
     // The shadow only knows that there is nothing. The user's own table says why, unless it was changed since.
     Translation const t = through_parent(*this, user_->walk(input, access, Update::no), access, Update::no);
-    return t.ok() ? Translation{.reason = Reason::not_mapped, .where = this, .walk = walk} : t;
+    return t.ok() ? Translation{.reason = walk.reason, .where = this, .walk = walk} : t;
   }
   return {.reason = Reason::none,
           .where = this,
@@ -44,6 +67,7 @@ Translation ShadowDomain::look_up(std::uint64_t input, Access access, Update upd
 
 Result<void> ShadowDomain::refresh(Range iovas) {
   SWIOMMU_TRY(refuse_inside_guard());
+  if (ignores_top_byte_) iovas = iovas.start >> 56 == iovas.last >> 56 ? Range{untagged(iovas.start), untagged(iovas.last)} : Range::all();
   return bring_up_to_date(iovas);
 }
 
@@ -57,16 +81,18 @@ void ShadowDomain::parent_gained(Range) noexcept { (void)bring_up_to_date(Range:
 Result<void> ShadowDomain::bring_up_to_date(Range iovas) noexcept {
   Lock const lock(mutex_);
   Gather gather;
+  left_ = budget_;
   epoch_.enter();
   Result<bool> outcome = guarded([&]() SWIOMMU_NO_THREAD_SAFETY_ANALYSIS { return compose_halves(iovas, gather); });
   epoch_.leave();
-  if (!outcome) {  // taking away everything takes no memory, so it cannot fail
-    TableShape const& shape = shadow_->shape();
-    (void)shadow_->unmap(shape.lower, Cut::refuse, gather);
-    if (shape.upper) (void)shadow_->unmap(*shape.upper, Cut::refuse, gather);
+  if (!outcome) {
+    // Takes no memory, so it cannot fail.
+    iovas = Range::all();
+    (void)shadow_->unmap(shadow_->shape().lower, Cut::refuse, gather);
+    if (shadow_->shape().upper) (void)shadow_->unmap(*shadow_->shape().upper, Cut::refuse, gather);
   }
   if (!outcome || *outcome) {
-    make_stale(outcome ? iovas : Range::all());
+    make_stale(iovas);
     wait_for_listeners();
   } else if (gather.has_tables()) {
     wait_for_listeners();
@@ -106,43 +132,55 @@ Result<bool> ShadowDomain::compose(Range iovas, Gather& gather) {
     else failure = std::move(outcome);
     return failure.has_value();
   };
-  user_->visit(iovas, [&](Leaf const& leaf) SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
+  auto const leaf_by_leaf = [&](Leaf const& leaf) SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
     if (leaf.range.start > next && !step(drop({next, leaf.range.start - 1}, gather))) return false;
     if (!step(compose_leaf(leaf, gather))) return false;
     done = leaf.range.last == iovas.last;
     next = leaf.range.last + 1;
     return true;
-  });
+  };
+  bool const reached = user_->visit(iovas, leaf_by_leaf, left_);
   if (!failure) return failure;
+  if (!reached) return over_budget();
   if (!done && !step(drop({next, iovas.last}, gather))) return failure;
   return removed;
+}
+
+// The rights that remain where using them must set flags: they are set now, because the leaf may be used from now on without
+// our seeing it. A right whose flag cannot be written is none.
+Access ShadowDomain::usable(Leaf const& leaf) const {
+  Access const rights = leaf.attributes.access;
+  if (!user_->shape().tracks_accessed && !user_->shape().tracks_dirty) return rights;
+  for (Access const some : {rights, rights & Access::reading()})
+    if (some != Access{} && user_->walk(leaf.range.start, some, Update::yes).ok()) return some;
+  return {};
+}
+
+Translation ShadowDomain::usable_in_parent(std::uint64_t guest, Access rights) const {
+  Translation t = parent()->translate(guest, {}, Update::no);
+  t.attributes.access = t.attributes.access & rights;
+  if (!t.ok() || t.attributes.access == Access{} || !parent()->keeps_flags()) return t;
+  return parent()->translate(guest, t.attributes.access, Update::yes);
 }
 
 // One leaf of the user's table, in as many pieces as the parent makes of it.
 Result<bool> ShadowDomain::compose_leaf(Leaf const& leaf, Gather& gather) {
   bool removed = false;
-  if (user_->shape().tracks_accessed || user_->shape().tracks_dirty)
-    (void)user_->walk(leaf.range.start, leaf.attributes.access, Update::yes);  // it may be used from now on without our seeing it
+  unsigned const smallest = shadow_->shape().smallest_page_lg2();
+  Attributes attributes = leaf.attributes;
+  Access const rights = usable(leaf);
   for (std::uint64_t at = leaf.range.start;;) {
+    if (left_ == 0) return over_budget();
+    left_--;
     std::uint64_t const guest = leaf.output + (at - leaf.range.start);
-    // The parent's flags are set as well: nobody sees what a device writes through the shadow. So all that it can write
-    // counts as written again after each harvest, which brings the shadow up to date.
-    Translation t = parent()->translate(guest, leaf.attributes.access, Update::yes);
-    if (t.reason == Reason::permission) {
-      t = parent()->translate(guest, {}, Update::no);
-      if (t.ok()) t = parent()->translate(guest, t.attributes.access & leaf.attributes.access, Update::yes);
-    }
-    std::uint64_t const rest = leaf.range.last - at;  // less one
-    std::uint64_t const block = Range::block(guest, t.ok() ? t.size_lg2 : hole_lg2(*parent(), t)).last - guest;
-    std::uint64_t const last = at + std::min(rest, block);
-    Result<bool> outcome = false;
-    if (t.ok() && (t.attributes.access & leaf.attributes.access) != Access{}) {
-      Attributes attributes = leaf.attributes;
-      attributes.access = attributes.access & t.attributes.access;
-      outcome = set({at, last}, t.output, attributes, gather);
-    } else {
-      outcome = drop({at, last}, gather);
-    }
+    Translation const t = usable_in_parent(guest, rights);
+    // What the shadow's smallest page is too large for (a parent that ends within a page) is left out.
+    unsigned const size_lg2 = std::max<unsigned>(smallest, t.ok() ? t.size_lg2 : hole_lg2(*parent(), t));
+    std::uint64_t const last = at + std::min(leaf.range.last - at, Range::block(guest, size_lg2).last - guest);
+    attributes.access = t.attributes.access & rights;
+    attributes.coherent = leaf.attributes.coherent || t.attributes.coherent;
+    bool const fits = t.ok() && t.size_lg2 >= smallest && attributes.access != Access{};
+    Result<bool> const outcome = fits ? set({at, last}, t.output, attributes, gather) : drop({at, last}, gather);
     if (!outcome) return outcome;
     removed = removed || *outcome;
     if (last == leaf.range.last) return removed;

@@ -72,12 +72,15 @@ class Domain : public MemoryView {
   [[nodiscard]] Chunk locate(std::uint64_t address, Access access) const final;
 
   // Everything that anybody cached from the translation of these inputs is gone when this returns, in-flight DMA included.
-  // EDEADLK if the calling thread is inside a guard.
-  Result<void> invalidate(Range inputs);
+  // EDEADLK if the calling thread is inside a guard. A shadow domain is brought up to date: see there for more errors.
+  virtual Result<void> invalidate(Range inputs);
 
   // Changes with each invalidation of this domain or of one under it: a cached translation is good as long as the
   // generation is the one that was read before its walk.
   [[nodiscard]] std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
+
+  // Does an access set accessed or dirty flags, in this domain's own tables or in those under it?
+  [[nodiscard]] virtual bool keeps_flags() const { return parent_ && parent_->keeps_flags(); }
 
   // Whoever caches or uses translations registers the epoch that its guards announce themselves in. The domain must outlive
   // the registration. ENOMEM. EDEADLK. Removing never fails; not inside a guard.
@@ -113,6 +116,7 @@ class Domain : public MemoryView {
   std::shared_ptr<Domain> const parent_;
   Limits const limits_;
   std::atomic<std::uint64_t> generation_{0};
+  bool joined_ = false;  // to parent_; used while the domain is made and destroyed
   SharedMutex listeners_;
   std::vector<Epoch*> epochs_ SWIOMMU_GUARDED_BY(listeners_);    // of this domain and of all above it
   std::vector<Domain*> children_ SWIOMMU_GUARDED_BY(listeners_);

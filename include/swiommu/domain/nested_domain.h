@@ -9,13 +9,15 @@ namespace swiommu {
 
 class NestedDomain final : public Domain {
  public:
-  // `table` names addresses that are inputs of `parent`. A second table may serve the upper half of the inputs (Arm TTB1).
+  // `table` names addresses that are inputs of `parent`. A second table may serve the upper half of the inputs (Arm TTB1); then
+  // a missing `table` leaves the lower half without translation (EPD0).
   // The parent may be any domain: a paging domain, or another nested domain, as where hardware itself walks two tables that
   // lie in memory. EINVAL: the format has no such configuration. ENOMEM.
   static Result<std::shared_ptr<NestedDomain>> create(std::shared_ptr<Domain> parent, std::optional<UserPageTable> const& table,
                                                       std::optional<UserPageTable> const& upper = std::nullopt, Limits limits = {});
   ~NestedDomain() override { leave_parent(); }
   DomainKind kind() const override { return DomainKind::nested; }
+  [[nodiscard]] bool keeps_flags() const override;
 
   // The table that serves an input. The user's own format: see PageTable.
   [[nodiscard]] PageTable const* table_for(std::uint64_t iova) const;

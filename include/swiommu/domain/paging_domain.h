@@ -10,6 +10,7 @@ class PagingDomain final : public Domain {
   // An empty domain. EINVAL: the format has no such configuration. ENOMEM.
   static Result<std::shared_ptr<PagingDomain>> create(Host const& host, FormatConfiguration const& format, Limits limits = {});
   DomainKind kind() const override { return DomainKind::paging; }
+  [[nodiscard]] bool keeps_flags() const override { return shape().tracks_accessed || shape().tracks_dirty; }
 
   [[nodiscard]] TableShape const& shape() const { return table_->shape(); }
 
