@@ -15,7 +15,7 @@ class FailingNew {
   FailingNew(FailingNew const&) = delete;
   FailingNew& operator=(FailingNew const&) = delete;
 
-  void allow() noexcept;                      // from here on allocations succeed
+  void allow() noexcept;                       // from here on allocations succeed
   [[nodiscard]] bool failed() const noexcept;  // has an allocation failed?
 
  private:

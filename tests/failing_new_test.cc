@@ -39,13 +39,17 @@ void* allocate_or_throw(std::size_t size, std::size_t alignment) {
 
 // All forms that the standard library does not derive from these.
 void* operator new(std::size_t size) { return allocate_or_throw(size, 1); }
-void* operator new(std::size_t size, std::align_val_t alignment) { return allocate_or_throw(size, static_cast<std::size_t>(alignment)); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return allocate_or_throw(size, static_cast<std::size_t>(alignment));
+}
 void* operator new(std::size_t size, std::nothrow_t const&) noexcept { return allocate(size, 1); }
 void* operator new(std::size_t size, std::align_val_t alignment, std::nothrow_t const&) noexcept {
   return allocate(size, static_cast<std::size_t>(alignment));
 }
 void* operator new[](std::size_t size) { return allocate_or_throw(size, 1); }
-void* operator new[](std::size_t size, std::align_val_t alignment) { return allocate_or_throw(size, static_cast<std::size_t>(alignment)); }
+void* operator new[](std::size_t size, std::align_val_t alignment) {
+  return allocate_or_throw(size, static_cast<std::size_t>(alignment));
+}
 void* operator new[](std::size_t size, std::nothrow_t const&) noexcept { return allocate(size, 1); }
 void* operator new[](std::size_t size, std::align_val_t alignment, std::nothrow_t const&) noexcept {
   return allocate(size, static_cast<std::size_t>(alignment));

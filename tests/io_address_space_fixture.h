@@ -33,7 +33,8 @@ class IoAddressSpaceTest : public testing::Test {
     std::vector<Mapping> found;
     for (auto const& half : {std::optional(domain.shape().lower), domain.shape().upper}) {
       if (!half) continue;
-      domain.visit(*half, [&](Leaf const& leaf) { return found.emplace_back(leaf.range.start, leaf.range.last, leaf.output), true; });
+      domain.visit(*half,
+                   [&](Leaf const& leaf) { return found.emplace_back(leaf.range.start, leaf.range.last, leaf.output), true; });
     }
     return found;
   }

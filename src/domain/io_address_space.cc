@@ -71,7 +71,8 @@ Result<Iova> IoAddressSpace::add(std::optional<Iova> at, std::span<PagesSlice co
     SWIOMMU_TRY(check_lengths(memory, alignment));
     std::optional<Range> place;
     if (at) {
-      if (at->value & (alignment - 1)) return fail(EINVAL, fmt::format("the iova {:#x} is no multiple of {:#x}", at->value, alignment));
+      if (at->value & (alignment - 1))
+        return fail(EINVAL, fmt::format("the iova {:#x} is no multiple of {:#x}", at->value, alignment));
       place = Range::of_length(at->value, *length);
       if (!place) return fail(EOVERFLOW, fmt::format("{:#x} bytes at iova {:#x} leave the 64-bit space", *length, at->value));
       if (reservations.reserved(*place))

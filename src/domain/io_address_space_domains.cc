@@ -32,8 +32,8 @@ Result<void> check_aligned(IntervalMap<Area> const& areas, unsigned size_lg2) {
   for (auto const& [iovas, area] : areas) {
     std::uint64_t const ends = iovas.start | iovas.length() | area.pages->host_address(area.offset).value;
     if (!is_aligned(ends, size_lg2))
-      return fail(EADDRINUSE, fmt::format("the mapping {:#x}-{:#x} is not aligned to the domain's pages of {:#x} bytes", iovas.start,
-                                          iovas.last, bit(size_lg2)));
+      return fail(EADDRINUSE, fmt::format("the mapping {:#x}-{:#x} is not aligned to the domain's pages of {:#x} bytes",
+                                          iovas.start, iovas.last, bit(size_lg2)));
   }
   return {};
 }
@@ -55,7 +55,8 @@ Result<void> IoAddressSpace::attach_domain(std::shared_ptr<PagingDomain> domain)
     if (!domain) return fail(EINVAL, "no domain to attach");
     Lock const lock(mutex_);
     auto& [table, reservations] = *state_;
-    if (std::ranges::find(table.domains(), domain) != table.domains().end()) return fail(EEXIST, "the domain is attached already");
+    if (std::ranges::find(table.domains(), domain) != table.domains().end())
+      return fail(EEXIST, "the domain is attached already");
     unsigned const page_lg2 = domain->shape().smallest_page_lg2();
     if (bit(page_lg2) > table.alignment()) SWIOMMU_TRY(check_aligned(table.areas(), page_lg2));
     auto const ranges = outside(*domain);

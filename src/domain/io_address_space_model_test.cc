@@ -9,7 +9,7 @@
 namespace swiommu {
 namespace {
 
-constexpr std::uint64_t window = 512;      // pages of iovas that are played with
+constexpr std::uint64_t window = 512;       // pages of iovas that are played with
 constexpr std::uint64_t memory_pages = 64;  // of each piece of memory
 constexpr std::uint64_t limit = 150;        // of the account, of 3 * 64 pages
 
@@ -57,7 +57,8 @@ class IoAddressSpaceModel : public IoAddressSpaceTest, public testing::WithParam
     for (auto& each : memory_) each = memory(memory_pages);
     for (auto& each : spaces_) each = *IoAddressSpace::create();
     for (unsigned s = 0; s < 2; s++) {
-      domains_[s] = {domain(), domain({.format = FormatName::amd_v1}), domain({.format = FormatName::arm_stage2, .granule_lg2 = 16})};
+      domains_[s] = {domain(), domain({.format = FormatName::amd_v1}),
+                     domain({.format = FormatName::arm_stage2, .granule_lg2 = 16})};
     }
   }
 
@@ -123,7 +124,8 @@ class IoAddressSpaceModel : public IoAddressSpaceTest, public testing::WithParam
       std::uint64_t const step = std::max(modulus, alignment(m));
       for (std::uint64_t at = pieces[0].offset % step; at < 4 * window; at += step) {
         Range const place{at, at + total - 1};
-        bool const allowed = m.allowed.empty() || std::ranges::any_of(m.allowed, [&](Range each) { return each.contains(place); });
+        bool const allowed =
+            m.allowed.empty() || std::ranges::any_of(m.allowed, [&](Range each) { return each.contains(place); });
         if (at > 0 && allowed && !m.is_reserved(place) && !m.is_mapped(place)) return at;
       }
     }
@@ -185,8 +187,10 @@ void IoAddressSpaceModel::copy_some() {
     auto const mapped = model_[from].pages.find(at);
     complete = mapped != model_[from].pages.end();
     if (!complete) break;
-    if (at > source.start && model_[from].continues(at)) pieces.back().length++;
-    else pieces.push_back({mapped->second.memory, mapped->second.offset, 1});
+    if (at > source.start && model_[from].continues(at))
+      pieces.back().length++;
+    else
+      pieces.push_back({mapped->second.memory, mapped->second.offset, 1});
   }
   std::uint64_t const at = number(window);
   std::uint64_t expected = 0;
@@ -292,7 +296,8 @@ void IoAddressSpaceModel::check() const {
     for (Area const& area : areas) {
       auto const memory = static_cast<unsigned>(std::ranges::find(memory_, area.pages) - memory_);
       for (std::uint64_t i = 0; i <= (area.iovas.last - area.iovas.start) / page; i++)
-        mapped[area.iovas.start / page + i] = {area.iovas.start / page, memory, area.offset / page + i, area.attributes.access.write};
+        mapped[area.iovas.start / page + i] = {area.iovas.start / page, memory, area.offset / page + i,
+                                               area.attributes.access.write};
     }
     ASSERT_TRUE(mapped == m.pages);
     for (unsigned d = 0; d < 3; d++) {
@@ -314,11 +319,16 @@ void IoAddressSpaceModel::check() const {
 TEST_P(IoAddressSpaceModel, AgreesAfterEachOfManyRandomCalls) {
   for (int i = 0; i < 600 && !HasFailure(); i++) {
     std::uint64_t const what = number(16);
-    if (what < 6) map_some();
-    else if (what < 9) copy_some();
-    else if (what < 12) unmap_some();
-    else if (what < 14) attach_or_detach();
-    else limit_some();
+    if (what < 6)
+      map_some();
+    else if (what < 9)
+      copy_some();
+    else if (what < 12)
+      unmap_some();
+    else if (what < 14)
+      attach_or_detach();
+    else
+      limit_some();
     check();
   }
   for (auto& space : spaces_) space.reset();

@@ -10,11 +10,11 @@ namespace swiommu {
 namespace {
 
 // Expects the code, and that nothing has changed.
-#define EXPECT_REFUSED(code, call, ...)                     \
-  do {                                                      \
-    Seen const before = look(*space_, {__VA_ARGS__});       \
-    EXPECT_EQ(code_of(call), code);                         \
-    EXPECT_TRUE(look(*space_, {__VA_ARGS__}) == before);    \
+#define EXPECT_REFUSED(code, call, ...)                  \
+  do {                                                   \
+    Seen const before = look(*space_, {__VA_ARGS__});    \
+    EXPECT_EQ(code_of(call), code);                      \
+    EXPECT_TRUE(look(*space_, {__VA_ARGS__}) == before); \
   } while (false)
 
 TEST_F(IoAddressSpaceTest, PinsNothingAndLooksAtNoMemoryUntilADomainIsAttached) {
@@ -96,7 +96,8 @@ TEST_F(IoAddressSpaceTest, UnmapsWholeAreasOnly) {
   ASSERT_TRUE(space_->attach_domain(d));
   EXPECT_REFUSED(ENOENT, space_->unmap(Range::all()), d);
   EXPECT_EQ(*space_->unmap_all(), 0u);
-  for (std::uint64_t const iova : {0x10000, 0x14000, 0x16000}) ASSERT_TRUE(space_->map(Iova(iova), {pages, 0, 2 * page}, read_write));
+  for (std::uint64_t const iova : {0x10000, 0x14000, 0x16000})
+    ASSERT_TRUE(space_->map(Iova(iova), {pages, 0, 2 * page}, read_write));
   EXPECT_REFUSED(ENOENT, space_->unmap({0x11000, 0x20000}), d);
   EXPECT_REFUSED(ENOENT, space_->unmap({0x0, 0x16fff}), d);
   EXPECT_REFUSED(ENOENT, space_->unmap({0x10001, 0x10002}), d);
@@ -118,7 +119,8 @@ TEST_F(IoAddressSpaceTest, SparesWhatOthersHaveMappedInReservedRanges) {
   Range const doorbell{0x12000, 0x12fff};
   ASSERT_TRUE(space_->reserve({&doorbell, 1}, this));
   ASSERT_TRUE(d->map(doorbell, HostAddress(0x5000), read_write));
-  for (std::uint64_t const iova : {0x10000, 0x13000, 0x18000}) ASSERT_TRUE(space_->map(Iova(iova), {pages, 0, 2 * page}, read_write));
+  for (std::uint64_t const iova : {0x10000, 0x13000, 0x18000})
+    ASSERT_TRUE(space_->map(Iova(iova), {pages, 0, 2 * page}, read_write));
   EXPECT_EQ(*space_->unmap_all(), 6 * page);
   EXPECT_EQ(leaves(*d), (std::vector<Mapping>{{0x12000, 0x12fff, 0x5000}}));
 }
@@ -224,7 +226,8 @@ TEST_F(IoAddressSpaceTest, ADomainThatRefusesALateAreaIsLeftEmpty) {
   auto const pages = memory(8);
   auto const d = domain();
   ASSERT_TRUE(d->map({0x30000, 0x30fff}, HostAddress(0x7000), read_write));
-  for (std::uint64_t const iova : {0x10000, 0x20000, 0x2f000}) ASSERT_TRUE(space_->map(Iova(iova), {pages, 0, 2 * page}, read_write));
+  for (std::uint64_t const iova : {0x10000, 0x20000, 0x2f000})
+    ASSERT_TRUE(space_->map(Iova(iova), {pages, 0, 2 * page}, read_write));
   EXPECT_REFUSED(EEXIST, space_->attach_domain(d), d);
   EXPECT_EQ(leaves(*d).size(), 1u);
   EXPECT_EQ(account_->charged(), 0u);

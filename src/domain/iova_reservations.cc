@@ -22,8 +22,8 @@ Result<void> IovaReservations::reserve(std::span<Range const> ranges, Owner owne
       SWIOMMU_TRY(check_order(range));
       for (Range const allowed : allowed_) {
         if (allowed.overlaps(range))
-          return fail(EADDRINUSE, fmt::format("iovas {:#x}-{:#x} to reserve meet the allowed {:#x}-{:#x}", range.start, range.last,
-                                              allowed.start, allowed.last));
+          return fail(EADDRINUSE, fmt::format("iovas {:#x}-{:#x} to reserve meet the allowed {:#x}-{:#x}", range.start,
+                                              range.last, allowed.start, allowed.last));
       }
     }
     list_.reserve(list_.size() + ranges.size());
@@ -50,7 +50,8 @@ Result<void> IovaReservations::allow(std::span<Range const> ranges) {
   return guarded([&]() -> Result<void> {
     for (Range const range : ranges) {
       SWIOMMU_TRY(check_order(range));
-      if (reserved(range)) return fail(EADDRINUSE, fmt::format("iovas {:#x}-{:#x} to allow are reserved", range.start, range.last));
+      if (reserved(range))
+        return fail(EADDRINUSE, fmt::format("iovas {:#x}-{:#x} to allow are reserved", range.start, range.last));
     }
     std::vector<Range> sorted(ranges.begin(), ranges.end());
     std::ranges::sort(sorted, {}, &Range::start);
@@ -67,7 +68,8 @@ Result<void> IovaReservations::allow(std::span<Range const> ranges) {
 Result<std::vector<Range>> IovaReservations::usable() const {
   return guarded([&]() -> Result<std::vector<Range>> {
     std::vector<Range> ranges;
-    SWIOMMU_TRY(counts_.for_each_gap(Range::all(), [&](Range gap) -> Result<void> { return ranges.push_back(gap), Result<void>(); }));
+    SWIOMMU_TRY(
+        counts_.for_each_gap(Range::all(), [&](Range gap) -> Result<void> { return ranges.push_back(gap), Result<void>(); }));
     return ranges;
   });
 }
@@ -79,7 +81,8 @@ bool IovaReservations::visit_windows(Range within, FunctionRef<bool(Range)> visi
   }
   if (!allowed_.empty()) return false;
   // An error is the way to stop; one with no text allocates nothing.
-  return !counts_.for_each_gap(within, [&](Range gap) -> Result<void> { return visit(gap) ? fail(ECANCELED, {}) : Result<void>(); });
+  return !counts_.for_each_gap(within,
+                               [&](Range gap) -> Result<void> { return visit(gap) ? fail(ECANCELED, {}) : Result<void>(); });
 }
 
 }  // namespace swiommu

@@ -6,13 +6,16 @@ namespace swiommu {
 
 Result<std::unique_ptr<PageTable>> PageTable::open(UserPageTable const& table, MemoryView const& view, UserTableSource* source) {
   return guarded([&] {
-    return with_format<std::unique_ptr<PageTable>>(table.format, [&]<PageTableFormat F>(F const& format) -> Result<std::unique_ptr<PageTable>> {
-      return std::make_unique<TypedPageTable<F, ForeignTables>>(format, ForeignTables(view, table.big_endian, source), table.root);
-    });
+    return with_format<std::unique_ptr<PageTable>>(table.format,
+                                                   [&]<PageTableFormat F>(F const& format) -> Result<std::unique_ptr<PageTable>> {
+                                                     return std::make_unique<TypedPageTable<F, ForeignTables>>(
+                                                         format, ForeignTables(view, table.big_endian, source), table.root);
+                                                   });
   });
 }
 
-Result<std::unique_ptr<PageTable>> PageTable::create_user(UserPageTable const& table, MemoryView const& view, UserTableSource& source) {
+Result<std::unique_ptr<PageTable>> PageTable::create_user(UserPageTable const& table, MemoryView const& view,
+                                                          UserTableSource& source) {
   auto const root = guarded([&] {
     return with_format<std::uint64_t>(table.format, [&]<PageTableFormat F>(F const& format) -> Result<std::uint64_t> {
       unsigned const top = format.geometry().top();

@@ -141,7 +141,8 @@ class Splitter {
     Flags const flags = flags_of(place.table, first, count);
     for (std::uint64_t n = 0; n < count; n++) {
       Entry const word = format_.leaf(target.output + (n << shift), place.level, smaller, target.attributes);
-      if (!swap(place.table, first + n, place.level, [&](Entry old) { return with_flags(word, place.level, flags, old); })) return false;
+      if (!swap(place.table, first + n, place.level, [&](Entry old) { return with_flags(word, place.level, flags, old); }))
+        return false;
     }
     return true;
   }

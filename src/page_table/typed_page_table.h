@@ -18,7 +18,8 @@ template <PageTableFormat F>
 TableShape shape_of(F const& f) {
   Geometry const& g = f.geometry();
   unsigned const bits = g.input_bits();
-  TableShape shape{.levels = g.levels, .input_bits = std::min(bits, 64u), .output_bits = f.output_bits(), .page_sizes = page_sizes(f)};
+  TableShape shape{
+      .levels = g.levels, .input_bits = std::min(bits, 64u), .output_bits = f.output_bits(), .page_sizes = page_sizes(f)};
   switch (bits >= 64 ? Extension::zero : g.extension) {
     case Extension::zero: shape.lower = {0, low_bits(bits)}; break;
     case Extension::ones: shape.lower = {~low_bits(bits), ~std::uint64_t{0}}; break;
@@ -65,7 +66,8 @@ class TypedPageTable : public PageTable {
     });
   }
 
-  Result<void> map(Range range, std::uint64_t output, Attributes attributes, Existing existing, Cut cut, Gather& gather) override {
+  Result<void> map(Range range, std::uint64_t output, Attributes attributes, Existing existing, Cut cut,
+                   Gather& gather) override {
     return guarded([&]() -> Result<void> {
       SWIOMMU_TRY(check_map(range, output, attributes));
       Mapper<F, M> mapper(format_, memory_);
@@ -106,7 +108,8 @@ class TypedPageTable : public PageTable {
     if (range.start > range.last) return true;
     LeafVisit<F, M, FunctionRef<bool(Leaf const&)>> visitor(format_, memory_, visit, budget);
     for (Range const& half : {shape_.lower, shape_.upper.value_or(shape_.lower)}) {
-      if (auto const part = half.intersection(range); part && !visitor.run(format_.geometry().top(), root_, *part, Access::both()))
+      if (auto const part = half.intersection(range);
+          part && !visitor.run(format_.geometry().top(), root_, *part, Access::both()))
         return false;
       if (!shape_.upper) break;
     }
@@ -149,11 +152,12 @@ class TypedPageTable : public PageTable {
     if (!covers(range)) return beyond_inputs(range);
     std::uint64_t const small = low_bits(shape_.smallest_page_lg2());
     if (((range.start | output | (range.last + 1)) & small) != 0)
-      return failure(EINVAL, "[0x%" PRIx64 ", 0x%" PRIx64 "] to 0x%" PRIx64 " is not aligned to pages of 0x%" PRIx64 " bytes", range.start,
-                     range.last, output, small + 1);
+      return failure(EINVAL, "[0x%" PRIx64 ", 0x%" PRIx64 "] to 0x%" PRIx64 " is not aligned to pages of 0x%" PRIx64 " bytes",
+                     range.start, range.last, output, small + 1);
     std::uint64_t const last_output = output + (range.last - range.start);
     if (last_output < output || (last_output & ~low_bits(shape_.output_bits)) != 0)
-      return failure(ERANGE, "output 0x%" PRIx64 " is beyond the %u bits that the table can name", last_output, shape_.output_bits);
+      return failure(ERANGE, "output 0x%" PRIx64 " is beyond the %u bits that the table can name", last_output,
+                     shape_.output_bits);
     return {};
   }
 
@@ -163,8 +167,8 @@ class TypedPageTable : public PageTable {
       auto const entry = splitter.straddling(boundary);
       if (!entry) continue;
       if (cut == Cut::refuse)
-        return failure(EINVAL, "[0x%" PRIx64 ", 0x%" PRIx64 "] cuts the entry [0x%" PRIx64 ", 0x%" PRIx64 "]", range.start, range.last,
-                       entry->start, entry->last);
+        return failure(EINVAL, "[0x%" PRIx64 ", 0x%" PRIx64 "] cuts the entry [0x%" PRIx64 ", 0x%" PRIx64 "]", range.start,
+                       range.last, entry->start, entry->last);
       if (((boundary)&low_bits(shape_.smallest_page_lg2())) != 0)
         return failure(EINVAL, "0x%" PRIx64 " lies within the smallest page", boundary);
       SWIOMMU_TRY(splitter.plan(boundary, needs));

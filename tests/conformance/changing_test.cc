@@ -78,8 +78,9 @@ TEST_P(Conformance, UnmappingCutsOneEntryAtBothEnds) {
     for (unsigned const lg2 : t.format().chosen_sizes()) {
       if (!has_room(t.format(), lg2) || lg2 < page + 2) continue;
       Range const place = places(t.format(), lg2).front();
-      for (Range const hole : {Range::block(place.start + bit(page), page), Range{place.start + bit(page), place.last - bit(page)},
-                               Range::block(place.start + bit(lg2 - 1), page)}) {
+      for (Range const hole :
+           {Range::block(place.start + bit(page), page), Range{place.start + bit(page), place.last - bit(page)},
+            Range::block(place.start + bit(lg2 - 1), page)}) {
         ASSERT_EQ(t.map(place, output_for(t.format(), 5, lg2), read_only), 0);
         ASSERT_EQ(t.unmap(hole), EINVAL);
         ASSERT_EQ(t.unmap(hole, Cut::split), 0) << CheckedTable::describe(hole);

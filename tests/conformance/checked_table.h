@@ -76,7 +76,8 @@ class CheckedTable {
     if (at == model_.entries().end()) {
       EXPECT_EQ(walk.reason, Reason::not_mapped) << std::hex << input;
       // The hole that the walk reports is one.
-      EXPECT_FALSE(model_.overlaps(Range::block(input, walk.size_lg2))) << std::hex << input << " size " << unsigned{walk.size_lg2};
+      EXPECT_FALSE(model_.overlaps(Range::block(input, walk.size_lg2)))
+          << std::hex << input << " size " << unsigned{walk.size_lg2};
       return;
     }
     ModelEntry const& e = at->second;

@@ -29,8 +29,8 @@ void CheckedTable::check(Range range) {
                        leaf.output == e.output + (leaf.range.start - entry.start) && leaf.attributes == e.attributes;
     if (!right) {
       ADD_FAILURE() << "found " << describe(leaf.range) << " to " << std::hex << leaf.output << std::dec << " size "
-                    << unsigned{leaf.size_lg2} << " level " << unsigned{leaf.level} << ", not " << describe(entry) << " to " << std::hex
-                    << e.output << std::dec << " size " << e.size_lg2 << " from " << std::hex << next;
+                    << unsigned{leaf.size_lg2} << " level " << unsigned{leaf.level} << ", not " << describe(entry) << " to "
+                    << std::hex << e.output << std::dec << " size " << e.size_lg2 << " from " << std::hex << next;
       return false;
     }
     if (leaf.range.last == entry.last || leaf.range.last == range.last) {

@@ -40,12 +40,14 @@ class StripedChanges {
       bool const is_free = std::none_of(at(pages, stripe, first), at(pages, stripe, first + count), [](bool b) { return b; });
       Range const range{input_of(thread, stripe, first), input_of(thread, stripe, first + count - 1) + low_bits(page_lg2())};
       if (one_in(random, 2)) {
-        auto const mapped = table_.map(range, output(range.start), {.access = Access::both()}, Existing::refuse, Cut::refuse, gather);
+        auto const mapped =
+            table_.map(range, output(range.start), {.access = Access::both()}, Existing::refuse, Cut::refuse, gather);
         if (mapped.has_value() != is_free) failures_++;
         if (mapped) std::fill(at(pages, stripe, first), at(pages, stripe, first + count), true);
       } else {
-        auto const bytes = static_cast<std::uint64_t>(std::count(at(pages, stripe, first), at(pages, stripe, first + count), true))
-                           << page_lg2();
+        auto const bytes =
+            static_cast<std::uint64_t>(std::count(at(pages, stripe, first), at(pages, stripe, first + count), true))
+            << page_lg2();
         auto const unmapped = table_.unmap(range, Cut::split, gather);
         if (!unmapped || *unmapped != bytes) failures_++;
         std::fill(at(pages, stripe, first), at(pages, stripe, first + count), false);

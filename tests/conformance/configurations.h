@@ -86,9 +86,9 @@ void for_each_format(Visit visit) {
                                     with(with_flags(levels(FormatName::x86_64, 4, 5)), [](auto& c) { c.zero_extended = true; }));
   visit.template operator()<AmdV1>("AmdV1", Expresses{.write_only = true, .coherent = true},
                                    with_flags(levels(FormatName::amd_v1, 1, 6)));
-  visit.template operator()<ArmStage1>("ArmStage1", Expresses{.memory = true},
-                                       with(arm(FormatName::arm_stage1), [](auto& c) { c.upper_half = true; },
-                                            [](auto& c) { c.top_byte_ignored = true; }));
+  visit.template operator()<ArmStage1>(
+      "ArmStage1", Expresses{.memory = true},
+      with(arm(FormatName::arm_stage1), [](auto& c) { c.upper_half = true; }, [](auto& c) { c.top_byte_ignored = true; }));
   visit.template operator()<ArmStage2>("ArmStage2", Expresses{.write_only = true, .memory = true}, arm(FormatName::arm_stage2));
   visit.template operator()<Riscv>("Riscv", Expresses{.memory = true},
                                    with(with_flags(levels(FormatName::riscv, 3, 5)), [](auto& c) { c.svnapot = false; }));

@@ -128,7 +128,8 @@ TEST_P(FailingAllocations, MappingFreshRanges) {
 TEST_P(FailingAllocations, MappingManyPagesWhereALargeOneDoesNotFit) {
   sweep([](CheckedTable&, Places const&) { return 0; },
         [](CheckedTable& t, Places const& at, Gather& gather) {
-          Range const range{at.large.start, at.large.start + std::min(at.large.last - at.large.start, low_bits(at.page_lg2 + 12))};
+          Range const range{at.large.start,
+                            at.large.start + std::min(at.large.last - at.large.start, low_bits(at.page_lg2 + 12))};
           return code_of(t.table().map(range, bit(at.page_lg2), read_write, Existing::refuse, Cut::refuse, gather));
         });
 }

@@ -31,8 +31,9 @@ class FormatOf final : public FormatUnderTest {
     entry_size = sizeof(typename F::Entry);
     output_bits = format_.output_bits();
     for (unsigned l = 0; l < geometry.levels; l++) leaf_sizes.push_back(format_.leaf_sizes(l));
-    name = std::string(family) + " levels=" + std::to_string(geometry.levels) + " input=" + std::to_string(geometry.input_bits()) +
-           " page=" + std::to_string(smallest()) + (c.accessed_updates ? " accessed" : "") + (c.dirty_updates ? " dirty" : "") +
+    name = std::string(family) + " levels=" + std::to_string(geometry.levels) +
+           " input=" + std::to_string(geometry.input_bits()) + " page=" + std::to_string(smallest()) +
+           (c.accessed_updates ? " accessed" : "") + (c.dirty_updates ? " dirty" : "") +
            (geometry.extension == Extension::zero ? "" : " extended") + (c.svnapot ? "" : " no-svnapot");
   }
 

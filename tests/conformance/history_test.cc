@@ -39,7 +39,8 @@ class Watch {
     };
     for (std::uint64_t const edge : {range.start, range.last + 1})
       for (unsigned const lg2 : t_.format().chosen_sizes())
-        for (std::uint64_t const at : {align_down(edge, lg2), align_down(edge, lg2) - bit(lg2), align_down(edge, lg2) + bit(lg2)}) {
+        for (std::uint64_t const at :
+             {align_down(edge, lg2), align_down(edge, lg2) - bit(lg2), align_down(edge, lg2) + bit(lg2)}) {
           add(at);
           add(at - 1);
         }
@@ -131,10 +132,10 @@ TEST_P(PageTableHistory, ReplacingShowsTheOldOrTheNewTranslationAndNothingBetwee
           Range const inside = Range::block(place.start + bit(large) / 2, small);
           std::uint64_t const first = output_for(t.format(), 1, large), second = output_for(t.format(), 2, large);
           watched_map(t, place, first, read_write, Existing::refuse);
-          watched_map(t, inside, output_for(t.format(), 3, small), read_only, Existing::replace);   // cut out of a large one
-          watched_map(t, place, second, read_only, Existing::replace);                              // larger over smaller
-          watched_map(t, place, first, read_write, Existing::replace);                              // like over like
-          watched_map(t, place, second ^ bit(small), read_write, Existing::replace);                // smaller over larger
+          watched_map(t, inside, output_for(t.format(), 3, small), read_only, Existing::replace);  // cut out of a large one
+          watched_map(t, place, second, read_only, Existing::replace);                             // larger over smaller
+          watched_map(t, place, first, read_write, Existing::replace);                             // like over like
+          watched_map(t, place, second ^ bit(small), read_write, Existing::replace);               // smaller over larger
           watched_map(t, place, first, read_only, Existing::replace);
           watched_unmap(t, place);
         }

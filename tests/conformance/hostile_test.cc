@@ -73,7 +73,8 @@ void expect_agreement(PageTable const& table, std::uint64_t input) {
     // The hole that the walk reports is empty, as far as one looks.
     if (walk.reason != Reason::not_mapped) return;
     Range const hole = Range::block(input, walk.size_lg2);
-    table.visit(hole, [&](Leaf const& leaf) { return ADD_FAILURE() << std::hex << leaf.range.start << " is no hole", false; }, 2000);
+    table.visit(
+        hole, [&](Leaf const& leaf) { return ADD_FAILURE() << std::hex << leaf.range.start << " is no hole", false; }, 2000);
     return;
   }
   EXPECT_EQ(found[0].range, (Range{input, input}));

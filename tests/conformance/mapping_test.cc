@@ -11,7 +11,8 @@ namespace {
 std::uint64_t input_of(FormatUnderTest const& format, unsigned level, std::uint64_t index) {
   Geometry const& g = format.geometry;
   std::uint64_t const input = index << g.level[level].shift, above = ~low_bits(g.input_bits());
-  if (g.extension == Extension::ones || (g.extension == Extension::sign && (input >> (g.input_bits() - 1) & 1) != 0)) return input | above;
+  if (g.extension == Extension::ones || (g.extension == Extension::sign && (input >> (g.input_bits() - 1) & 1) != 0))
+    return input | above;
   return input;
 }
 
@@ -26,7 +27,8 @@ TEST_P(Conformance, EachIndexAtEachLevelLeadsToItsOwnSlot) {
       for (std::uint64_t i = 0; i < count; i += step) inputs.insert(input_of(t.format(), l, i));
       inputs.insert(input_of(t.format(), l, count - 1));
     }
-    for (std::uint64_t const input : inputs) ASSERT_EQ(t.map(Range::block(input, page), output_for(t.format(), input >> page, page)), 0);
+    for (std::uint64_t const input : inputs)
+      ASSERT_EQ(t.map(Range::block(input, page), output_for(t.format(), input >> page, page)), 0);
     for (std::uint64_t const input : inputs) {
       t.check_walk(input);
       std::vector<WalkStep> steps;
@@ -50,7 +52,8 @@ TEST_P(Conformance, MapsEachSizeOfPageEverywhere) {
         SCOPED_TRACE(CheckedTable::describe(place));
         ASSERT_EQ(t.map(place, output_for(t.format(), place.start, lg2)), 0);
         ASSERT_EQ(t.model().entries().size(), 1u) << "one page is one entry";
-        for (std::uint64_t const input : {place.start, place.start + 0x123, place.start + low_bits(lg2) / 2, place.last}) t.check_walk(input);
+        for (std::uint64_t const input : {place.start, place.start + 0x123, place.start + low_bits(lg2) / 2, place.last})
+          t.check_walk(input);
         for (std::uint64_t const input : {place.start - 1, place.last + 1})
           if (t.shape().contains({input, input}) && !place.contains(input)) t.check_walk(input);
         t.check();
@@ -163,7 +166,8 @@ TEST_P(Conformance, RefusesWhatLiesBeyondItsInputsAndOutputs) {
       for (Range const outside : {Range::block(half.start - 1, page), Range::block(half.last + 1, page)}) {
         if (t.shape().contains(outside)) continue;
         expect_range_refused(outside);
-        if (outside.last != ~std::uint64_t{0} && outside.last + 1 == first.start) expect_range_refused({outside.start, first.last});
+        if (outside.last != ~std::uint64_t{0} && outside.last + 1 == first.start)
+          expect_range_refused({outside.start, first.last});
         if (outside.start != 0 && outside.start - 1 == last.last) expect_range_refused({last.start, outside.last});
         bool const tag_ignored = t.format().geometry.ignored_top_bits != 0 && t.format().geometry.input_bits() >= 56;
         if (!tag_ignored) {
@@ -198,7 +202,8 @@ TEST_P(Conformance, TakesTheFirstAndTheLastPageOfItsInputs) {
         ASSERT_EQ(t.map(Range::block(input, page), output_for(t.format(), salt++, page)), 0);
     t.check();
     for (Range const half : t.format().inputs())
-      for (std::uint64_t const input : {half.start, half.start + bit(page), half.last - bit(page), half.last}) t.check_walk(input);
+      for (std::uint64_t const input : {half.start, half.start + bit(page), half.last - bit(page), half.last})
+        t.check_walk(input);
     EXPECT_EQ(t.shape().contains({t.format().inputs().back().last, t.format().inputs().back().last}), true);
     EXPECT_EQ(t.shape().smallest_page_lg2(), page);
   });
@@ -211,7 +216,8 @@ TEST_P(Conformance, AVisitIsClippedStoppedAndLimited) {
                                : t.format().smallest();
     Range const place = places(t.format(), large).back();
     ASSERT_EQ(t.map(place, output_for(t.format(), 3, large)), 0);
-    for (Range const part : {Range{place.start + 1, place.last - 1}, Range{place.start, place.start}, Range{place.last, place.last}})
+    for (Range const part :
+         {Range{place.start + 1, place.last - 1}, Range{place.start, place.start}, Range{place.last, place.last}})
       t.check(part);
     unsigned calls = 0;
     EXPECT_FALSE(t.table().visit(place, [&](Leaf const&) { return ++calls < 1; }));

@@ -96,7 +96,7 @@ class Model {
   }
 
   // The ranges whose flag is set, those that touch joined.
-  std::vector<Range> read_flags(bool ModelEntry::*flag, Range range, bool clear) {
+  std::vector<Range> read_flags(bool ModelEntry::* flag, Range range, bool clear) {
     std::vector<Range> set;
     for (auto& e : entries_) {
       Range const whole = range_of(e);

@@ -24,7 +24,8 @@ struct Recorder {
 
 class RecordingTables {
  public:
-  RecordingTables(std::shared_ptr<TableAllocator> allocator, Recorder& recorder) : tables_(std::move(allocator)), recorder_(&recorder) {}
+  RecordingTables(std::shared_ptr<TableAllocator> allocator, Recorder& recorder)
+      : tables_(std::move(allocator)), recorder_(&recorder) {}
 
   template <class Entry>
   std::optional<Entry> load(std::uint64_t table, std::uint64_t index) const {

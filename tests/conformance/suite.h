@@ -44,7 +44,7 @@ class Conformance : public testing::TestWithParam<std::size_t> {
 
 inline std::string family_name(testing::TestParamInfo<std::size_t> const& info) { return format_families()[info.param].name; }
 
-#define SWIOMMU_FOR_ALL_FORMATS(suite)                                                                                   \
+#define SWIOMMU_FOR_ALL_FORMATS(suite) \
   INSTANTIATE_TEST_SUITE_P(Formats, suite, testing::Range<std::size_t>(0, format_families().size()), family_name)
 
 }  // namespace swiommu::conformance
