@@ -15,8 +15,8 @@
 namespace swiommu {
 
 struct Error {
-  int code = EINVAL;   // an errno value
-  std::string about;   // what it was about, in words for the user; no trailing newline
+  int code = EINVAL;  // an errno value
+  std::string about;  // what it was about, in words for the user; no trailing newline
 
   // "about: text of the errno"
   [[nodiscard]] std::string message() const { return about + ": " + std::generic_category().message(code); }
@@ -61,8 +61,8 @@ template <class Body>
 }  // namespace swiommu
 
 // Leaves the calling function with the error, if there is one.
-#define SWIOMMU_TRY(expression)                                                              \
-  do {                                                                                       \
-    if (auto swiommu_tried = (expression); !swiommu_tried)                                   \
-      return std::unexpected<::swiommu::Error>(std::move(swiommu_tried).error());            \
+#define SWIOMMU_TRY(expression)                                                   \
+  do {                                                                            \
+    if (auto swiommu_tried = (expression); !swiommu_tried)                        \
+      return std::unexpected<::swiommu::Error>(std::move(swiommu_tried).error()); \
   } while (false)
