@@ -58,9 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
       break;
     }
     case 4: require(sensible(tools::find_format(text))); break;
-    default:
-      std::ofstream(folder.path / "case.json", std::ios::binary) << text;
-      require(sensible(tools::read_case(folder.path)));
+    default: std::ofstream(folder.path / "case.json", std::ios::binary) << text; require(sensible(tools::read_case(folder.path)));
   }
   return 0;
 }

@@ -39,8 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   FuzzInput input(data, size);
   auto const& iommu = iommus[input.below(std::size(iommus))];
   tools::RegisterValues registers;
-  for (unsigned n = 0; n < std::size(iommu.registers) && iommu.registers[n] != nullptr; n++)
-    switch (input.below(4)) {
+  for (unsigned n = 0; n < std::size(iommu.registers) && iommu.registers[n] != nullptr; n++) switch (input.below(4)) {
       case 0: registers[iommu.registers[n]] = input.number(); break;
       case 1: registers[iommu.registers[n]] = input.take<std::uint32_t>(); break;
       case 2: registers[iommu.registers[n]] = SmallMemory::base | input.take<std::uint16_t>(); break;
@@ -65,7 +64,8 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     require(!found.error().about.empty());
     return 0;
   }
-  require(found->kind == DeviceConfiguration::Kind::bypass || found->user || found->user_upper || found->parent || found->lower_blocked);
+  require(found->kind == DeviceConfiguration::Kind::bypass || found->user || found->user_upper || found->parent ||
+          found->lower_blocked);
   if (auto const domain = open_configuration(*guest_memory, *found)) use(**domain, iovas);
   return 0;
 }

@@ -41,7 +41,8 @@ void walk(PageTable const& table, std::uint64_t iova, Access access, Update upda
     (void)table.describe(walked.entry);
   }
   // Flags that a walk sets change nothing else. The table may name itself as its data, so only one walk is compared.
-  if (Walk const flagged = table.walk(iova, access, update); flagged.ok() && walked.ok()) require(flagged.output == walked.output);
+  if (Walk const flagged = table.walk(iova, access, update); flagged.ok() && walked.ok())
+    require(flagged.output == walked.output);
 }
 
 }  // namespace
@@ -51,7 +52,8 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   UserPageTable description{.format = configuration(input), .root = 0, .big_endian = input.flag()};
   description.root = input.flag() ? SmallMemory::base : input.number();
   std::uint64_t iovas[4];
-  for (std::uint64_t& iova : iovas) iova = input.flag() ? input.number() : std::uint64_t{input.take<std::uint16_t>()} << input.below(48);
+  for (std::uint64_t& iova : iovas)
+    iova = input.flag() ? input.number() : std::uint64_t{input.take<std::uint16_t>()} << input.below(48);
   Access const access = access_of(input.below(4));
   Update const update = input.flag() ? Update::yes : Update::no;
   SmallMemory const memory(input);

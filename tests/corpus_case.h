@@ -155,7 +155,8 @@ inline std::string corpus_test_name(testing::TestParamInfo<std::string> const& i
 }
 
 // What the device's structures lead to, in this memory.
-inline std::expected<DeviceConfiguration, ConfigurationFault> find_device(tools::Case const& description, MemoryView const& memory) {
+inline std::expected<DeviceConfiguration, ConfigurationFault> find_device(tools::Case const& description,
+                                                                          MemoryView const& memory) {
   auto const iommu = tools::open_iommu(description.iommu, description.registers, tools::UnknownRegisters::ignore, memory);
   EXPECT_TRUE(iommu) << iommu.error().about;
   if (!iommu) return std::unexpected(ConfigurationFault{});

@@ -80,7 +80,8 @@ TEST_P(Corpus, WalksToTheEndsOfEachMappingAndNoFurther) {
     }
   };
   for (RecordedMapping const& mapping : mappings)
-    for (std::uint64_t const iova : {mapping.range.start - 1, mapping.range.start, mapping.range.last, mapping.range.last + 1}) expect(iova);
+    for (std::uint64_t const iova : {mapping.range.start - 1, mapping.range.start, mapping.range.last, mapping.range.last + 1})
+      expect(iova);
 }
 
 TEST_P(Corpus, TranslatesEachSampleToTheRecordedBytes) {
@@ -134,7 +135,8 @@ TEST_P(HostileCorpus, ListsWhatItTranslatesWhateverIsBroken) {
           *domain, Range::all(),
           [&](MappedRange const& m) {
             Translation const t = domain->translate(m.range.start, m.attributes.access, Update::no);
-            EXPECT_TRUE(t.ok() && t.output == m.output && t.attributes.access == m.attributes.access) << std::hex << m.range.start;
+            EXPECT_TRUE(t.ok() && t.output == m.output && t.attributes.access == m.attributes.access)
+                << std::hex << m.range.start;
             return ++compared < compared_at_most;
           },
           budget);

@@ -140,8 +140,10 @@ class DmaThreads {
           for (std::size_t i = 0; i < words.size(); i++) found[i] = PoisonPages::good;
         }
       }
-      if (fault) faults_[static_cast<std::size_t>(fault->reason)]++;
-      else succeeded_++;
+      if (fault)
+        faults_[static_cast<std::size_t>(fault->reason)]++;
+      else
+        succeeded_++;
       done_[n].store(count, std::memory_order_relaxed);
       if (count % 32 == 0) std::this_thread::yield();
     }

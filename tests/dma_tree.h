@@ -42,7 +42,9 @@ class DmaTree {
   [[nodiscard]] std::uint64_t spare(std::uint64_t n) const { return data_pages + table_pages + n; }  // of guest page n
 
   // Guest page `n` to page `to` of the memory.
-  Result<void> map(std::uint64_t n, std::uint64_t to) { return paging->map(pages(n), memory->address(to), {.access = Access::both()}); }
+  Result<void> map(std::uint64_t n, std::uint64_t to) {
+    return paging->map(pages(n), memory->address(to), {.access = Access::both()});
+  }
   Result<void> replace(std::uint64_t n, std::uint64_t to) {
     return paging->replace(pages(n), memory->address(to), {.access = Access::both()});
   }
@@ -52,8 +54,8 @@ class DmaTree {
   Host host;
   std::shared_ptr<PagingDomain> paging;
   ShiftedMemory guest;
-  std::unique_ptr<UserTable> user = std::make_unique<UserTable>(FormatConfiguration{.format = FormatName::x86_64, .levels = 4}, guest,
-                                                                pages(data_pages, table_pages));
+  std::unique_ptr<UserTable> user = std::make_unique<UserTable>(FormatConfiguration{.format = FormatName::x86_64, .levels = 4},
+                                                                guest, pages(data_pages, table_pages));
   std::shared_ptr<NestedDomain> nested;
   std::shared_ptr<ShadowDomain> shadow;
   std::shared_ptr<Device> device;  // without PASID: paging; with: nested, shadow

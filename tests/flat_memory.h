@@ -19,7 +19,7 @@ class FlatMemory final : public MemoryView {
   // `pages` of memory from host address `start` on, a multiple of 4 KiB.
   explicit FlatMemory(std::uint64_t pages, std::uint64_t start = std::uint64_t{1} << 32)
       : range_{start, start + pages * page - 1},
-        bytes_(static_cast<std::byte*>(::operator new(pages * page, std::align_val_t{page})), Free{}) {
+        bytes_(static_cast<std::byte*>(::operator new(pages* page, std::align_val_t{page})), Free{}) {
     std::memset(bytes_.get(), 0, pages * page);
   }
 

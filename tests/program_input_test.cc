@@ -50,8 +50,8 @@ TEST(ProgramInput, RefusesArgumentsThatMakeNoSense) {
 }
 
 TEST(ProgramInput, RefusesIovasThatAreNone) {
-  for (char const* const iova : {"0x", "zz", "0x1ffffffffffffffff", "", "-1", "0x1000:x", "0x1000:", "0x1000:rw", "+1", " 1", "1 ",
-                                 "0x-1", "18446744073709551616", "1e3", "0x1000:r:w"})
+  for (char const* const iova : {"0x", "zz", "0x1ffffffffffffffff", "", "-1", "0x1000:x", "0x1000:", "0x1000:rw", "+1", " 1",
+                                 "1 ", "0x-1", "18446744073709551616", "1e3", "0x1000:r:w"})
     expect_refused(of_case + Arguments{"0x1000", iova}, std::string("'") + iova);
   expect_refused(of_case + Arguments{":r"}, "''");
 }
@@ -76,7 +76,8 @@ TEST(ProgramInput, RefusesTablesThatCannotBe) {
   expect_refused(of_table + Arguments{"--root", "0x123000"}, "0x123000");
   expect_refused(of_table + Arguments{"--root", "0xfffffffffffff000"}, "0xfffffffffffff000");
   expect_refused(of_table + Arguments{"--root", "0x14115f001"}, "0x14115f001");
-  for (char const* const levels : {"0", "3", "6", "-1", "x", "4294967300"}) expect_refused(of_root + Arguments{"--levels", levels}, levels);
+  for (char const* const levels : {"0", "3", "6", "-1", "x", "4294967300"})
+    expect_refused(of_root + Arguments{"--levels", levels}, levels);
   expect_refused(of_memory + Arguments{"--format", "riscv-sv39", "--root", "0x14115f000", "--levels", "3"}, "riscv-sv39");
   expect_refused(of_root + Arguments{"--output-bits", "99"}, "99");
   expect_refused(of_root + Arguments{"--byte-order", "middle"}, "'middle'");
@@ -96,7 +97,8 @@ TEST(ProgramInput, RefusesIommusThatCannotBe) {
   expect_refused(vtd + device + Arguments{"--register", "RTADDR="}, "RTADDR");
   expect_refused(vtd + device + Arguments{"--register", "IOTA=5"}, "'IOTA'");
   expect_refused(vtd + device + Arguments{"--register", "RTADDR=5", "--register", "rtaddr=6"}, "RTADDR");
-  expect_refused(of_memory + device + Arguments{"--iommu", "smmu", "--register", "STRTAB_BASE=0", "--register", "STRTAB_BASE_CFG=0x100000000"},
+  expect_refused(of_memory + device +
+                     Arguments{"--iommu", "smmu", "--register", "STRTAB_BASE=0", "--register", "STRTAB_BASE_CFG=0x100000000"},
                  "STRTAB_BASE_CFG");
   for (char const* const id : {"zz", "0x100000000", "00:20.0", "00:05.8", "00:05", "1:00:00:05.0", "-1"})
     expect_refused(vtd + Arguments{"--register", "RTADDR=5", "--device", id}, id);
@@ -114,7 +116,10 @@ TEST(ProgramInput, RefusesMemoryImagesThatAreNone) {
     }
   };
   std::string const packed = content_of(corpus("vtd-fs-igb/memory.elf.zst"));
-  std::string const elf("\x7f" "ELF\2\1\1\0\0\0\0\0\0\0\0\0\4\0\x3e\0\1\0\0\0", 24);
+  std::string const elf(
+      "\x7f"
+      "ELF\2\1\1\0\0\0\0\0\0\0\0\0\4\0\x3e\0\1\0\0\0",
+      24);
   refuse(scratch.file("no-elf", "this is text\n"));
   refuse(scratch.file("empty", ""));
   refuse(scratch.file("magic", elf.substr(0, 4)));

@@ -11,7 +11,8 @@ using Json = nlohmann::ordered_json;
 std::vector<std::string> lines_of(std::string const& text) {
   std::vector<std::string> lines;
   std::size_t start = 0;
-  for (std::size_t end; (end = text.find('\n', start)) != std::string::npos; start = end + 1) lines.push_back(text.substr(start, end - start));
+  for (std::size_t end; (end = text.find('\n', start)) != std::string::npos; start = end + 1)
+    lines.push_back(text.substr(start, end - start));
   EXPECT_EQ(start, text.size()) << "the last line has no end";
   return lines;
 }
@@ -24,16 +25,19 @@ std::vector<std::string> keys_of(std::string const& line) {
 }
 
 TEST(Program, TranslatesInTheOrderAsked) {
-  auto const run = run_program({"translate", "--json", "--case", corpus("vtd-fs-vfio-nvme"), "0x4a04c008", "0", "0x4594f010:w", "0x4a04c008:w"});
+  auto const run = run_program(
+      {"translate", "--json", "--case", corpus("vtd-fs-vfio-nvme"), "0x4a04c008", "0", "0x4594f010:w", "0x4a04c008:w"});
   EXPECT_EQ(run.status, 1);
   EXPECT_EQ(run.err, "");
   auto const lines = lines_of(run.out);
   ASSERT_EQ(lines.size(), 4u);
-  EXPECT_EQ(lines[0], R"({"iova":"0x4a04c008","access":"r","output":"0x144c49008","page_size":4096,"readable":true,"writable":true})");
+  EXPECT_EQ(lines[0],
+            R"({"iova":"0x4a04c008","access":"r","output":"0x144c49008","page_size":4096,"readable":true,"writable":true})");
   EXPECT_EQ(keys_of(lines[1]), (std::vector<std::string>{"iova", "access", "fault", "level", "entry"}));
   EXPECT_TRUE(lines[1].starts_with(R"({"iova":"0x0","access":"r","fault":"not-mapped","level":)")) << lines[1];
   EXPECT_TRUE(lines[2].starts_with(R"({"iova":"0x4594f010","access":"w",)")) << lines[2];
-  EXPECT_EQ(lines[3], R"({"iova":"0x4a04c008","access":"w","output":"0x144c49008","page_size":4096,"readable":true,"writable":true})");
+  EXPECT_EQ(lines[3],
+            R"({"iova":"0x4a04c008","access":"w","output":"0x144c49008","page_size":4096,"readable":true,"writable":true})");
 }
 
 TEST(Program, ReportsZeroWhenEveryAccessIsPossible) {
@@ -54,7 +58,8 @@ TEST(Program, GivesTheSameByCaseByRegistersAndByRoot) {
   Json const recorded = Json::parse(content_of(corpus("vtd-fs-vfio-nvme/case.json")));
   auto const by_registers = run_program({"dump", "--json", "--memory", memory, "--iommu", "vtd", "--register",
                                          "rtaddr=" + recorded["registers"]["RTADDR"].get<std::string>(), "--device", "00:05.0"});
-  auto const by_root = run_program({"dump", "--json", "--memory", memory, "--format", "vtd-fs", "--root", recorded["root"].get<std::string>()});
+  auto const by_root =
+      run_program({"dump", "--json", "--memory", memory, "--format", "vtd-fs", "--root", recorded["root"].get<std::string>()});
   EXPECT_EQ(by_case.status, 0);
   EXPECT_FALSE(by_case.out.empty());
   EXPECT_EQ(by_registers.out, by_case.out);
@@ -93,7 +98,8 @@ TEST(Program, ListsFormatsThatItReads) {
   auto const empty = scratch.file("zeros", std::string(65536, '\0'));
   for (std::string const& line : lines) {
     Json const format = Json::parse(line);
-    std::vector<std::string> arguments{"dump", "--json", "--memory", empty, "--raw", "0x10000", "--root", "0x10000", "--format", format["format"]};
+    std::vector<std::string> arguments{"dump",    "--json", "--memory", empty,      "--raw",
+                                       "0x10000", "--root", "0x10000",  "--format", format["format"]};
     if (format["format"] == "amd-v1" || format["format"] == "vtd-second-stage" || format["format"] == "x86-64") {
       arguments.push_back("--levels");
       arguments.push_back(std::to_string(format["levels"].get<unsigned>()));
@@ -127,8 +133,12 @@ TEST(Program, ExplainsItselfWithExamples) {
 }
 
 std::vector<std::vector<std::string>> commands_that_print() {
-  return {{"--help"}, {"formats"}, {"dump", "--case", corpus("vtd-fs-igb")}, {"dump", "--json", "--case", corpus("vtd-fs-igb")},
-          {"translate", "--case", corpus("vtd-fs-igb"), "0xfff00000"}, {"demo", "--quiet", "--case", corpus("s390-virtio-net")}};
+  return {{"--help"},
+          {"formats"},
+          {"dump", "--case", corpus("vtd-fs-igb")},
+          {"dump", "--json", "--case", corpus("vtd-fs-igb")},
+          {"translate", "--case", corpus("vtd-fs-igb"), "0xfff00000"},
+          {"demo", "--quiet", "--case", corpus("s390-virtio-net")}};
 }
 
 TEST(Program, SaysThatItsOutputCannotBeWritten) {

@@ -54,7 +54,8 @@ struct ProgramRun {
 };
 
 // With standard output into `out_file` if that is given, or into `out_descriptor`; what goes there is not captured then.
-inline ProgramRun run_program(std::vector<std::string> const& arguments, char const* out_file = nullptr, int out_descriptor = -1) {
+inline ProgramRun run_program(std::vector<std::string> const& arguments, char const* out_file = nullptr,
+                              int out_descriptor = -1) {
   ScratchFolder const scratch;
   auto const out = (scratch.path() / "out").string(), err = (scratch.path() / "err").string();
   std::vector<char*> argv{const_cast<char*>("swiommu")};

@@ -41,12 +41,15 @@ class CopyEngine {
 
   bool copy(std::uint64_t from, std::uint64_t to, std::uint64_t length) {
     auto const buffer = std::make_unique<std::byte[]>(length);
-    return done(port_.read(swiommu::Iova(from), buffer.get(), length)) && done(port_.write(swiommu::Iova(to), buffer.get(), length));
+    return done(port_.read(swiommu::Iova(from), buffer.get(), length)) &&
+           done(port_.write(swiommu::Iova(to), buffer.get(), length));
   }
 
  private:
   static bool done(swiommu::DmaResult const& result) {
-    if (!result.ok()) std::printf("DMA fault after %llu bytes: %s\n", static_cast<unsigned long long>(result.done), describe(*result.fault).c_str());
+    if (!result.ok())
+      std::printf("DMA fault after %llu bytes: %s\n", static_cast<unsigned long long>(result.done),
+                  describe(*result.fault).c_str());
     return result.ok();
   }
 

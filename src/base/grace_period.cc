@@ -1,11 +1,11 @@
 #include "swiommu/base/grace_period.h"
 
-#include <cerrno>
-#include <chrono>
 #include <linux/membarrier.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <cerrno>
+#include <chrono>
 
 #include "swiommu/base/trace_point.h"
 
@@ -35,8 +35,10 @@ void pause() {
 void barrier_on_all_threads() {
   for (unsigned attempt = 0; attempt < 64; ++attempt) {
     if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)) return;
-    if (errno == EPERM) membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);  // a forked child may be new
-    else ::sched_yield();                                                       // ENOMEM passes
+    if (errno == EPERM)
+      membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);  // a forked child may be new
+    else
+      ::sched_yield();  // ENOMEM passes
   }
   // A sandbox has taken membarrier away since create. What is left is that no processor holds a store back for long: store
   // buffers drain in well under a microsecond, so that waiting 10 ms does what the barrier does.
@@ -79,8 +81,10 @@ void Epoch::wait_for_leave() noexcept {
   if (!inside(seen)) return;
   // A guard lasts some ten to some hundred nanoseconds, unless its thread is not running: then give it this processor.
   for (unsigned spins = 0; word_.load(std::memory_order_acquire) == seen; ++spins) {
-    if (spins < 256) pause();
-    else ::sched_yield();
+    if (spins < 256)
+      pause();
+    else
+      ::sched_yield();
   }
 }
 

@@ -1,8 +1,5 @@
 #include "swiommu/base/grace_period.h"
 
-#include <atomic>
-#include <cerrno>
-#include <cstddef>
 #include <gtest/gtest.h>
 #include <linux/filter.h>
 #include <linux/membarrier.h>
@@ -10,8 +7,11 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <thread>
 #include <unistd.h>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <thread>
 
 #include "base/poison.h"
 

@@ -1,7 +1,7 @@
 #include "swiommu/base/interval_map.h"
 
-#include <array>
 #include <gtest/gtest.h>
+#include <array>
 #include <memory>
 #include <random>
 #include <vector>

@@ -1,8 +1,8 @@
 #include "swiommu/base/mutex.h"
 
+#include <gtest/gtest.h>
 #include <atomic>
 #include <condition_variable>
-#include <gtest/gtest.h>
 #include <thread>
 #include <vector>
 

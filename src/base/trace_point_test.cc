@@ -1,7 +1,7 @@
 #include "swiommu/base/trace_point.h"
 
-#include <fstream>
 #include <gtest/gtest.h>
+#include <fstream>
 #include <string>
 
 namespace {

@@ -212,7 +212,7 @@ TEST_F(DeviceTest, NothingThatWaitsWorksInsideAGuard) {
   EXPECT_EQ(look(Pasid{1}), 3);
   bool dirty = false;
   ASSERT_TRUE(tracked->read_dirty({3 * page, 4 * page - 1}, Clear::yes, [&](Range) { dirty = true; }));
-  EXPECT_TRUE(dirty);  // the shadow's mark was not cleared
+  EXPECT_TRUE(dirty);             // the shadow's mark was not cleared
   EXPECT_TRUE(device->detach());  // and outside the guard all of it works
 }
 
@@ -220,8 +220,12 @@ TEST_F(DeviceTest, DescribesEachReason) {
   std::set<std::string> sentences;
   for (auto const reason : {Reason::not_mapped, Reason::permission, Reason::malformed, Reason::access_flag, Reason::address_size,
                             Reason::out_of_range, Reason::table_unreachable, Reason::output_unreachable, Reason::configuration}) {
-    FaultRecord const record{
-        .iova = 0x7f002000, .access = Access::writing(), .reason = reason, .domain = DomainKind::nested, .entry_address = 0x1a3010, .entry = 5};
+    FaultRecord const record{.iova = 0x7f002000,
+                             .access = Access::writing(),
+                             .reason = reason,
+                             .domain = DomainKind::nested,
+                             .entry_address = 0x1a3010,
+                             .entry = 5};
     auto const sentence = describe(record);
     EXPECT_TRUE(sentence.starts_with("iova 0x7f002000, write: ")) << sentence;
     EXPECT_TRUE(sentences.insert(sentence).second) << sentence;

@@ -26,7 +26,8 @@ std::string cause(FaultRecord const& record) {
   std::string const where = fmt::format("entry at 0x{:x} = 0x{:x} ({})", record.entry_address, record.entry, table(record));
   switch (record.reason) {
     case Reason::none: return "no fault";
-    case Reason::not_mapped: return record.entry_address == 0 && record.entry == 0 ? "nothing is mapped" : where + " maps nothing";
+    case Reason::not_mapped:
+      return record.entry_address == 0 && record.entry == 0 ? "nothing is mapped" : where + " maps nothing";
     case Reason::permission: return where + " does not allow it";
     case Reason::malformed: return where + " is not one that the architecture defines";
     case Reason::access_flag: return where + " has its accessed flag clear";

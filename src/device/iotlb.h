@@ -16,11 +16,11 @@ namespace swiommu {
 class Iotlb {
  public:
   struct Entry {
-    Range iovas{1, 0};                 // empty
-    std::byte* data = nullptr;         // of iovas.start
-    std::uint64_t attachment = 0;      // serial number, never 0
+    Range iovas{1, 0};             // empty
+    std::byte* data = nullptr;     // of iovas.start
+    std::uint64_t attachment = 0;  // serial number, never 0
     std::uint64_t generation = 0;
-    Access granted;                    // what may be done without another walk: writing only after a walk that marked dirty
+    Access granted;  // what may be done without another walk: writing only after a walk that marked dirty
 
     [[nodiscard]] bool serves(std::uint64_t iova, Access access, std::uint64_t serial, std::uint64_t current) const {
       return iovas.contains(iova) && attachment == serial && generation == current && granted.covers(access);
@@ -33,7 +33,9 @@ class Iotlb {
 
  private:
   static constexpr unsigned size_lg2 = 10;
-  static std::size_t slot(std::uint64_t iova, std::uint64_t serial) { return ((iova >> 12) + serial * 0x9e5) & low_bits(size_lg2); }
+  static std::size_t slot(std::uint64_t iova, std::uint64_t serial) {
+    return ((iova >> 12) + serial * 0x9e5) & low_bits(size_lg2);
+  }
 
   std::array<Entry, std::size_t{1} << size_lg2> entries_{};
 };

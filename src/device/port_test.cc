@@ -1,7 +1,7 @@
 #include "swiommu/device/port.h"
 
-#include <array>
 #include <gtest/gtest.h>
+#include <array>
 #include <numeric>
 #include <vector>
 
@@ -389,12 +389,22 @@ TEST_F(PortTest, CachesTranslations) {
   ASSERT_TRUE(device->attach(domain));
   map(0, 1, 2);
   EXPECT_EQ(walks_of([&] { read_byte(5); }), 1u);
-  EXPECT_EQ(walks_of([&] { read_byte(5); read_byte(0); read_byte(page - 1); }), 0u);
+  EXPECT_EQ(walks_of([&] {
+              read_byte(5);
+              read_byte(0);
+              read_byte(page - 1);
+            }),
+            0u);
   EXPECT_EQ(walks_of([&] { read_byte(page); }), 1u);
   std::uint8_t const byte = 3;
   EXPECT_EQ(walks_of([&] { EXPECT_TRUE(port->write(Iova(5), &byte, 1).ok()); }), 1u);
   EXPECT_EQ(walks_of([&] { EXPECT_TRUE(port->write(Iova(6), &byte, 1).ok()); }), 0u);
-  EXPECT_EQ(walks_of([&] { read_byte(5); EXPECT_TRUE(port->write(Iova(6), &byte, 1).ok()); }), 0u) << "turns of reading and writing";
+  EXPECT_EQ(walks_of([&] {
+              read_byte(5);
+              EXPECT_TRUE(port->write(Iova(6), &byte, 1).ok());
+            }),
+            0u)
+      << "turns of reading and writing";
   EXPECT_EQ(walks_of([&] { EXPECT_TRUE(port->fetch_add<std::uint32_t>(Iova(8), 1)->ok()); }), 0u);
 }
 

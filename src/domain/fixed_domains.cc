@@ -10,7 +10,8 @@ Result<std::shared_ptr<IdentityDomain>> IdentityDomain::create(Host const& host,
   });
 }
 
-Result<std::shared_ptr<IdentityDomain>> IdentityDomain::create(std::shared_ptr<Domain> parent, Limits limits, std::uint64_t base) {
+Result<std::shared_ptr<IdentityDomain>> IdentityDomain::create(std::shared_ptr<Domain> parent, Limits limits,
+                                                               std::uint64_t base) {
   return guarded([&]() -> Result<std::shared_ptr<IdentityDomain>> {
     Host const host = parent->host();
     std::shared_ptr<IdentityDomain> domain(new IdentityDomain(host, std::move(parent), limits, base));

@@ -30,7 +30,8 @@ bool visit_through(Domain const& parent, Leaf const& leaf, FunctionRef<bool(Mapp
   }
 }
 
-bool visit_identity(IdentityDomain const& domain, Range inputs, FunctionRef<bool(MappedRange const&)> visit, std::uint64_t budget) {
+bool visit_identity(IdentityDomain const& domain, Range inputs, FunctionRef<bool(MappedRange const&)> visit,
+                    std::uint64_t budget) {
   if (inputs.last < domain.base()) return true;
   Range const outputs{std::max(inputs.start, domain.base()) - domain.base(), inputs.last - domain.base()};
   auto const shifted = [&](MappedRange const& mapping) {
@@ -59,10 +60,10 @@ bool visit_mappings(Domain const& domain, Range inputs, FunctionRef<bool(MappedR
     case DomainKind::identity: return visit_identity(static_cast<IdentityDomain const&>(domain), *inside, visit, budget);
     case DomainKind::paging:
       return static_cast<PagingDomain const&>(domain).visit(*inside,
-                                                             [&](Leaf const& leaf) { return visit(mapping_of(domain, leaf)); });
+                                                            [&](Leaf const& leaf) { return visit(mapping_of(domain, leaf)); });
     case DomainKind::shadow:
       return static_cast<ShadowDomain const&>(domain).visit(*inside,
-                                                             [&](Leaf const& leaf) { return visit(mapping_of(domain, leaf)); });
+                                                            [&](Leaf const& leaf) { return visit(mapping_of(domain, leaf)); });
     case DomainKind::nested: {
       std::uint64_t pieces = budget;
       return static_cast<NestedDomain const&>(domain).visit(

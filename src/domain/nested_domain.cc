@@ -4,7 +4,8 @@
 
 namespace swiommu {
 
-Result<std::shared_ptr<NestedDomain>> NestedDomain::create(std::shared_ptr<Domain> parent, std::optional<UserPageTable> const& table,
+Result<std::shared_ptr<NestedDomain>> NestedDomain::create(std::shared_ptr<Domain> parent,
+                                                           std::optional<UserPageTable> const& table,
                                                            std::optional<UserPageTable> const& upper, Limits limits) {
   return guarded([&]() -> Result<std::shared_ptr<NestedDomain>> {
     Host const& host = parent->host();
@@ -44,7 +45,8 @@ Translation through_parent(Domain const& domain, Walk const& walk, Access access
   if (!walk.ok()) return t;
   Translation const under = domain.parent()->translate(walk.output, access, update);
   if (!under.ok()) {
-    t.reason = under.reason == Reason::not_mapped || under.reason == Reason::out_of_range ? Reason::output_unreachable : under.reason;
+    t.reason =
+        under.reason == Reason::not_mapped || under.reason == Reason::out_of_range ? Reason::output_unreachable : under.reason;
     t.where = under.where;
     t.walk = under.walk;
     return t;

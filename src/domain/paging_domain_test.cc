@@ -136,7 +136,9 @@ TEST_F(PagingDomainTest, HarvestsWhatWasWritten) {
 }
 
 TEST_F(PagingDomainTest, ForgetsChildrenAndListenersThatAreGone) {
-  { auto const child = IdentityDomain::create(domain).value(); }
+  {
+    auto const child = IdentityDomain::create(domain).value();
+  }
   {
     ShiftedMemory const guest = guest_memory(*memory, memory->range().start);
     UserTable user({.format = FormatName::x86_64, .levels = 4}, guest, pages(64, 64));

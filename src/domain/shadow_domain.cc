@@ -6,12 +6,15 @@ namespace swiommu {
 
 namespace {
 
-std::unexpected<Error> over_budget() { return fail(E2BIG, "the user page table says more than one refresh of its shadow may take in"); }
+std::unexpected<Error> over_budget() {
+  return fail(E2BIG, "the user page table says more than one refresh of its shadow may take in");
+}
 
 }  // namespace
 
-Result<std::shared_ptr<ShadowDomain>> ShadowDomain::create(std::shared_ptr<Domain> parent, UserPageTable const& table, Limits limits,
-                                                           FormatConfiguration const& format, std::uint64_t budget) {
+Result<std::shared_ptr<ShadowDomain>> ShadowDomain::create(std::shared_ptr<Domain> parent, UserPageTable const& table,
+                                                           Limits limits, FormatConfiguration const& format,
+                                                           std::uint64_t budget) {
   return guarded([&]() -> Result<std::shared_ptr<ShadowDomain>> {
     Host const& host = parent->host();
     std::shared_ptr<ShadowDomain> domain(new ShadowDomain(host, parent, table, limits, budget));
@@ -67,7 +70,8 @@ Translation ShadowDomain::look_up(std::uint64_t input, Access access, Update upd
 
 Result<void> ShadowDomain::refresh(Range iovas) {
   SWIOMMU_TRY(refuse_inside_guard());
-  if (ignores_top_byte_) iovas = iovas.start >> 56 == iovas.last >> 56 ? Range{untagged(iovas.start), untagged(iovas.last)} : Range::all();
+  if (ignores_top_byte_)
+    iovas = iovas.start >> 56 == iovas.last >> 56 ? Range{untagged(iovas.start), untagged(iovas.last)} : Range::all();
   return bring_up_to_date(iovas);
 }
 
@@ -128,8 +132,10 @@ Result<bool> ShadowDomain::compose(Range iovas, Gather& gather) {
   bool done = false;
   Result<bool> failure = false;
   auto const step = [&](Result<bool> outcome) {
-    if (outcome) removed = removed || *outcome;
-    else failure = std::move(outcome);
+    if (outcome)
+      removed = removed || *outcome;
+    else
+      failure = std::move(outcome);
     return failure.has_value();
   };
   auto const leaf_by_leaf = [&](Leaf const& leaf) SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {

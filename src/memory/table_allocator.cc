@@ -12,9 +12,7 @@ namespace {
 
 constexpr std::uint64_t growth = std::uint64_t{2} << 20;
 
-std::uint64_t side_bytes(std::uint64_t reserve) {
-  return (reserve >> TableAllocator::smallest_lg2) * sizeof(std::uint32_t);
-}
+std::uint64_t side_bytes(std::uint64_t reserve) { return (reserve >> TableAllocator::smallest_lg2) * sizeof(std::uint32_t); }
 
 void* reserve_memory(std::uint64_t bytes) {
   void* const memory = ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -66,7 +66,8 @@ class ForeignTables {
   template <class Entry>
   Entry* locate(std::uint64_t table, std::uint64_t index, Access access) const {
     Chunk const chunk = view_.locate(table + index * sizeof(Entry), access);
-    if (!chunk || chunk.length < sizeof(Entry) || reinterpret_cast<std::uintptr_t>(chunk.data) % sizeof(Entry) != 0) return nullptr;
+    if (!chunk || chunk.length < sizeof(Entry) || reinterpret_cast<std::uintptr_t>(chunk.data) % sizeof(Entry) != 0)
+      return nullptr;
     return reinterpret_cast<Entry*>(chunk.data);
   }
 

@@ -12,7 +12,8 @@ namespace swiommu {
 
 class OwnTables {
  public:
-  explicit OwnTables(std::shared_ptr<TableAllocator> allocator) : allocator_(std::move(allocator)), base_(allocator_->pointer(0)) {}
+  explicit OwnTables(std::shared_ptr<TableAllocator> allocator)
+      : allocator_(std::move(allocator)), base_(allocator_->pointer(0)) {}
 
   template <class Entry>
   std::optional<Entry> load(std::uint64_t table, std::uint64_t index) const {

@@ -29,16 +29,16 @@ concept TableReader = requires(M& m, std::uint64_t table, std::uint64_t index, E
 };
 
 template <class M, class Entry>
-concept TableMemory = TableReader<M, Entry> && requires(M& m, std::uint64_t table, std::uint64_t index, Entry e, unsigned size_lg2,
-                                                        Gather& gather) {
-  // one word, stored atomically with release order; false if the table cannot be reached
-  { m.template store<Entry>(table, index, e) } -> std::same_as<bool>;
-  // a table of 2^size_lg2 bytes, aligned to its size, all words set to e
-  { m.template allocate<Entry>(size_lg2, e) } -> std::same_as<Result<std::uint64_t>>;
-  // a table that was never visible to a walker goes back at once
-  { m.release(table, size_lg2) } -> std::same_as<void>;
-  // a table that walkers may still read goes back when the gather is finished
-  { m.retire(gather, table, size_lg2) } -> std::same_as<void>;
-};
+concept TableMemory = TableReader<M, Entry> &&
+                      requires(M& m, std::uint64_t table, std::uint64_t index, Entry e, unsigned size_lg2, Gather& gather) {
+                        // one word, stored atomically with release order; false if the table cannot be reached
+                        { m.template store<Entry>(table, index, e) } -> std::same_as<bool>;
+                        // a table of 2^size_lg2 bytes, aligned to its size, all words set to e
+                        { m.template allocate<Entry>(size_lg2, e) } -> std::same_as<Result<std::uint64_t>>;
+                        // a table that was never visible to a walker goes back at once
+                        { m.release(table, size_lg2) } -> std::same_as<void>;
+                        // a table that walkers may still read goes back when the gather is finished
+                        { m.retire(gather, table, size_lg2) } -> std::same_as<void>;
+                      };
 
 }  // namespace swiommu

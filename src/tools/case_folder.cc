@@ -39,13 +39,15 @@ Result<Case> interpret(Json const& json, std::filesystem::path const& folder, st
               .iommu = {},
               .registers = {}};
   if (!json.is_object()) return wrong(file, "not an object");
-  if (!json.contains("iommu") || !json["iommu"].is_string()) return wrong(file, "\"iommu\" is missing (vtd, smmu, amd, riscv, s390)");
+  if (!json.contains("iommu") || !json["iommu"].is_string())
+    return wrong(file, "\"iommu\" is missing (vtd, smmu, amd, riscv, s390)");
   result.iommu = json["iommu"].get<std::string>();
   if (!json.contains("registers") || !json["registers"].is_object()) return wrong(file, "\"registers\" is missing or no object");
   for (auto const& [name, value] : json["registers"].items()) {
     auto const read = number(value, fmt::format("register {}", name));
     if (!read) return wrong(file, read.error().about);
-    if (!result.registers.emplace(upper_case(name), *read).second) return wrong(file, fmt::format("the register {} is there twice", name));
+    if (!result.registers.emplace(upper_case(name), *read).second)
+      return wrong(file, fmt::format("the register {} is there twice", name));
   }
   if (json.contains("device")) {
     Json const& device = json["device"];
@@ -55,7 +57,8 @@ Result<Case> interpret(Json const& json, std::filesystem::path const& folder, st
     result.device = *id;
   }
   Json const order = json.value("byte_order", Json("little"));
-  if (order != "little" && order != "big") return wrong(file, fmt::format("\"byte_order\" is {}: neither \"little\" nor \"big\"", text_of(order)));
+  if (order != "little" && order != "big")
+    return wrong(file, fmt::format("\"byte_order\" is {}: neither \"little\" nor \"big\"", text_of(order)));
   result.big_endian = order == "big";
   return result;
 }

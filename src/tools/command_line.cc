@@ -39,14 +39,16 @@ std::string explain(CLI::App& program, CLI::ParseError const& problem, int argc,
     std::string const list = fmt::format("{}", fmt::join(names, ", "));
     if (argc < 2) return fmt::format("say what to do: {} (see swiommu --help)", list);
     std::string_view const word = argv[1];
-    if (word.starts_with("-")) return fmt::format("there is no option '{}' (see swiommu --help){}", word, hint(word, options_of(program)));
+    if (word.starts_with("-"))
+      return fmt::format("there is no option '{}' (see swiommu --help){}", word, hint(word, options_of(program)));
     return fmt::format("there is no subcommand '{}', only {}{}", word, list, hint(word, names));
   }
   CLI::App const& command = *chosen.front();
   std::string const see = fmt::format(" (see swiommu {} --help)", command.get_name());
   if (auto const rest = program.remaining(true); dynamic_cast<CLI::ExtrasError const*>(&problem) != nullptr && !rest.empty()) {
     std::string const& word = rest.front();
-    if (word.starts_with("-")) return fmt::format("{} has no option '{}'{}{}", command.get_name(), word, see, hint(word, options_of(command)));
+    if (word.starts_with("-"))
+      return fmt::format("{} has no option '{}'{}{}", command.get_name(), word, see, hint(word, options_of(command)));
     return fmt::format("{} does not know what to do with '{}'{}", command.get_name(), word, see);
   }
   return problem.what() + see;
@@ -56,14 +58,16 @@ std::string explain(CLI::App& program, CLI::ParseError const& problem, int argc,
 
 int run_command_line(int argc, char const* const* argv, char const* version) noexcept {
   try {
-    CLI::App program("A software IOMMU: page tables of real hardware, nested translation, faults that say why.\n"
-                     "Start with `swiommu demo`, or look at a table with `swiommu translate --help`.",
-                     "swiommu");
+    CLI::App program(
+        "A software IOMMU: page tables of real hardware, nested translation, faults that say why.\n"
+        "Start with `swiommu demo`, or look at a table with `swiommu translate --help`.",
+        "swiommu");
     program.set_version_flag("--version", fmt::format("swiommu {}", version), "Print the version and exit");
     program.set_help_flag("-h,--help", "Print this text and exit");
     program.require_subcommand(1);
-    program.footer("`swiommu SUBCOMMAND --help` explains each, with examples.\n"
-                   "Exit status: 0 all went well, 1 an access faults or a check fails, 2 bad input, with one line on standard error.");
+    program.footer(
+        "`swiommu SUBCOMMAND --help` explains each, with examples.\n"
+        "Exit status: 0 all went well, 1 an access faults or a check fails, 2 bad input, with one line on standard error.");
     program.get_formatter()->column_width(32);
     int status = all_well;
     add_formats(program, status);

@@ -77,9 +77,11 @@ int run(Options const& o) {
 }  // namespace
 
 void add_demo(CLI::App& program, int& status) {
-  auto* const command = program.add_subcommand("demo", "Run real guests' memory through the whole tree of translations, and check it");
+  auto* const command =
+      program.add_subcommand("demo", "Run real guests' memory through the whole tree of translations, and check it");
   command->footer(
-      "For each case: map a real guest's memory 1:1 into a paging domain (pinned), find the anchor of its I/O page table from the\n"
+      "For each case: map a real guest's memory 1:1 into a paging domain (pinned), find the anchor of its I/O page table from "
+      "the\n"
       "hardware's own structures, put a nested domain on it, do DMA through both levels and check the data; then let the guest\n"
       "write a second table, move the anchor to it, and show by the data and by poison that only the new one is used; provoke\n"
       "faults and explain each.\n"
@@ -89,7 +91,8 @@ void add_demo(CLI::App& program, int& status) {
       "  swiommu demo --case tests/corpus/s390-vfio-nvme\n"
       "Exit status: 0 every check holds, 1 one does not, 2 bad input.");
   auto const options = std::make_shared<Options>();
-  command->add_option("--case", options->cases, "Folder of a case; without any, those that come with the project")->type_name("DIR");
+  command->add_option("--case", options->cases, "Folder of a case; without any, those that come with the project")
+      ->type_name("DIR");
   command->add_flag("--quiet", options->quiet, "One line a case");
   command->add_flag("--json", options->json, "One JSON object a case");
   command->callback([options, &status] { status = run(*options); });

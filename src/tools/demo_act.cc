@@ -94,7 +94,8 @@ std::vector<Target> DemoAct::targets_of(Domain const& domain) const {
       if (!part) continue;
       std::uint64_t const page = std::uint64_t{1} << 12;
       for (std::uint64_t guest = part->start; guest <= part->last && guest >= part->start; guest += page)
-        targets.push_back({leaf.range.start + (guest - leaf.output), guest, std::min(page, part->last - guest + 1), leaf.attributes.access});
+        targets.push_back(
+            {leaf.range.start + (guest - leaf.output), guest, std::min(page, part->last - guest + 1), leaf.attributes.access});
     }
     return true;
   });
@@ -123,8 +124,9 @@ void DemoAct::read_through_both_levels() {
   }
   reads_ += pages;
   say(fmt::format("  DMA read        {} pages, {} bytes equal to the guest's memory{}", pages, bytes,
-                  stamped + foreign ? fmt::format("; {} carry the guest's own stamp of their iova, {} that of an alias", stamped, foreign)
-                                    : ""));
+                  stamped + foreign
+                      ? fmt::format("; {} carry the guest's own stamp of their iova, {} that of an alias", stamped, foreign)
+                      : ""));
 }
 
 void DemoAct::write_through_both_levels() {
@@ -160,8 +162,8 @@ Result<void> DemoAct::compare_with_shadow(char const* when) {
     Translation const composed = (*shadow)->translate(iova, access, Update::no);
     compared++;
     expect(walked.ok() == composed.ok() && walked.reason == composed.reason && (!walked.ok() || walked.output == composed.output),
-           fmt::format("the walk and the shadow agree on iova {}: {} {} and {} {}", hex(iova), name(walked.reason), hex(walked.output),
-                       name(composed.reason), hex(composed.output)));
+           fmt::format("the walk and the shadow agree on iova {}: {} {} and {} {}", hex(iova), name(walked.reason),
+                       hex(walked.output), name(composed.reason), hex(composed.output)));
   };
   visit_mappings(*nested_, Range::all(), [&](MappedRange const& piece) {
     // Both ends, and just outside, where there is something else or nothing.
@@ -169,8 +171,9 @@ Result<void> DemoAct::compare_with_shadow(char const* when) {
       for (Access const access : {Access::reading(), Access::writing()}) compare(iova, access);
     return true;
   });
-  say(fmt::format("  shadow          composes {} and the paging domain into one table: {} translations equal to the two-dimensional walk's",
-                  when, compared));
+  say(fmt::format(
+      "  shadow          composes {} and the paging domain into one table: {} translations equal to the two-dimensional walk's",
+      when, compared));
   return {};
 }
 
@@ -198,17 +201,18 @@ void DemoAct::print_tree() const {
   TableShape const& shape = table->shape();
   say("  the tree of translations:");
   say(fmt::format("    device 0x{:x}", case_.device));
-  say(fmt::format("     └─ nested domain   user page table at anchor {}: {} levels, {}-bit iovas, {}-endian", hex(table->root()), shape.levels,
-                  shape.input_bits, configuration_->user->big_endian ? "big" : "little"));
+  say(fmt::format("     └─ nested domain   user page table at anchor {}: {} levels, {}-bit iovas, {}-endian", hex(table->root()),
+                  shape.levels, shape.input_bits, configuration_->user->big_endian ? "big" : "little"));
   say(fmt::format("         └─ paging domain   {} levels of our own, {} runs of guest memory", guest_.domain()->shape().levels,
                   guest_.runs().size()));
   say("             └─ host memory");
 }
 
 void DemoAct::print_counts() const {
-  say(fmt::format("  counts          {} DMA reads, {} DMA writes, {} faults, {} walks; {} bytes of page tables of our own; {} checks, {}",
-                  reads_, writes_, faults_, port_->walks(), guest_.host().tables->bytes_in_use(), checks_,
-                  failures_ == 0 ? good("all hold") : bad(fmt::format("{} failed", failures_))));
+  say(fmt::format(
+      "  counts          {} DMA reads, {} DMA writes, {} faults, {} walks; {} bytes of page tables of our own; {} checks, {}",
+      reads_, writes_, faults_, port_->walks(), guest_.host().tables->bytes_in_use(), checks_,
+      failures_ == 0 ? good("all hold") : bad(fmt::format("{} failed", failures_))));
 }
 
 void DemoAct::expect(bool holds, std::string const& what) {

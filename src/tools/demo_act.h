@@ -16,13 +16,15 @@ namespace swiommu::tools {
 // What a device may touch: a piece of the user page table with memory of the guest behind it.
 struct Target {
   std::uint64_t iova = 0;
-  std::uint64_t guest = 0;    // address in guest memory
-  std::uint64_t length = 0;   // bytes in a row
+  std::uint64_t guest = 0;   // address in guest memory
+  std::uint64_t length = 0;  // bytes in a row
   Access access;
 };
 
 // Bytes that tell pages apart.
-constexpr std::byte demo_pattern(std::uint64_t seed, std::uint64_t n) { return static_cast<std::byte>((seed >> 12) * 31 + n * 7 + 1); }
+constexpr std::byte demo_pattern(std::uint64_t seed, std::uint64_t n) {
+  return static_cast<std::byte>((seed >> 12) * 31 + n * 7 + 1);
+}
 
 class DemoAct {
  public:

@@ -14,7 +14,8 @@ namespace swiommu::tools {
 
 void DemoAct::expect_fault(char const* what, std::uint64_t iova, Access access, Reason reason) {
   std::array<std::byte, 8> data{};
-  DmaResult const result = access.write ? port_->write(Iova(iova), data.data(), data.size()) : port_->read(Iova(iova), data.data(), data.size());
+  DmaResult const result =
+      access.write ? port_->write(Iova(iova), data.data(), data.size()) : port_->read(Iova(iova), data.data(), data.size());
   bool const right = result.fault && result.fault->reason == reason && result.done == 0;
   expect(right, fmt::format("{}: iova {} gives {} (expected {})", what, hex(iova),
                             result.fault ? std::string(name(result.fault->reason)) : "no fault", name(reason)));

@@ -27,7 +27,8 @@ Result<void> DemoAct::write_second_table() {
   second_table_ = std::move(*table);
   auto const map = [&](std::uint64_t iova, std::uint64_t guest, Access access) -> Result<void> {
     Gather gather;
-    auto mapped = second_table_->map({iova, iova | low_bits(page_lg2)}, guest, {.access = access}, Existing::refuse, Cut::refuse, gather);
+    auto mapped =
+        second_table_->map({iova, iova | low_bits(page_lg2)}, guest, {.access = access}, Existing::refuse, Cut::refuse, gather);
     gather.finish();
     return mapped;
   };
@@ -42,7 +43,8 @@ Result<void> DemoAct::write_second_table() {
     second_.emplace(iova, *page);
   }
   // Three iovas that neither table knows, for faults: one read-only, one that leads out of guest memory, one for nothing.
-  std::uint64_t free = std::max(geometry->shape().lower.start, (nested_->limits().aperture.start + low_bits(page_lg2)) & ~low_bits(page_lg2));
+  std::uint64_t free =
+      std::max(geometry->shape().lower.start, (nested_->limits().aperture.start + low_bits(page_lg2)) & ~low_bits(page_lg2));
   auto const next_free = [&] {
     do free += bit(page_lg2);
     while (second_.contains(free) || nested_->translate(free, {}, Update::no).ok());
@@ -127,11 +129,12 @@ void DemoAct::use_second_table() {
   std::uint64_t touched = 0;
   for (Target const& target : targets_)
     if (guest_.at(target.guest)[0] == poison)
-      touched += static_cast<std::uint64_t>(std::count(guest_.at(target.guest), guest_.at(target.guest) + target.length, poison) !=
-                                            static_cast<std::ptrdiff_t>(target.length));
+      touched += static_cast<std::uint64_t>(std::count(guest_.at(target.guest), guest_.at(target.guest) + target.length,
+                                                       poison) != static_cast<std::ptrdiff_t>(target.length));
   expect(poisoned == 0 && touched == 0, "no DMA uses the old table");
-  say(fmt::format("                  DMA to {} iovas reads and writes the new pages; no poison of the old ones was read or touched",
-                  second_.size()));
+  say(fmt::format(
+      "                  DMA to {} iovas reads and writes the new pages; no poison of the old ones was read or touched",
+      second_.size()));
 }
 
 }  // namespace swiommu::tools

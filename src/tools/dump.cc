@@ -52,8 +52,8 @@ void print_json(MappedRange const& mapping) {
 void print_text(MappedRange const& mapping) {
   Attributes const& a = mapping.attributes;
   put("{:>18} - {:<18} -> {:<18} {:>6}  {}{}  {}{}\n", hex(mapping.range.start), hex(mapping.range.last), hex(mapping.output),
-             size_name(mapping.size_lg2), a.access.read ? 'r' : '-', a.access.write ? 'w' : '-', name(a.memory),
-             a.coherent ? ", coherent" : "");
+      size_name(mapping.size_lg2), a.access.read ? 'r' : '-', a.access.write ? 'w' : '-', name(a.memory),
+      a.coherent ? ", coherent" : "");
 }
 
 int run(Options const& o) {
@@ -95,7 +95,9 @@ void add_dump(CLI::App& program, int& status) {
       "Exit status: 0 all listed, 1 the device's structures lead to no table or the list was cut, 2 bad input.");
   auto const options = std::make_shared<Options>();
   add_source_options(*command, options->source);
-  command->add_option("--limit", options->limit, "Stop after so many entries have been read")->type_name("N")->capture_default_str();
+  command->add_option("--limit", options->limit, "Stop after so many entries have been read")
+      ->type_name("N")
+      ->capture_default_str();
   command->add_flag("--json", options->json, "One JSON object a line");
   command->callback([options, &status] { status = run(*options); });
 }

@@ -33,10 +33,18 @@ void add_riscv(std::vector<NamedFormat>& all, FormatName format, char const* suf
 
 std::vector<NamedFormat> make() {
   std::vector<NamedFormat> all;
-  all.push_back({"vtd-second-stage", "vtd-ss", "Intel VT-d second stage", {.format = FormatName::vtd_second_stage, .levels = 4}, {3, 4, 5}});
-  all.push_back({"x86-64", "vtd-first-stage,vtd-fs,amd-v2", "x86-64: Intel VT-d first stage, AMD v2 (GCR3)",
-                 {.format = FormatName::x86_64, .levels = 4, .accessed_updates = true, .dirty_updates = true}, {4, 5}});
-  all.push_back({"amd-v1", "amd", "AMD I/O page table (host table)", {.format = FormatName::amd_v1, .levels = 4}, {1, 2, 3, 4, 5, 6}});
+  all.push_back({"vtd-second-stage",
+                 "vtd-ss",
+                 "Intel VT-d second stage",
+                 {.format = FormatName::vtd_second_stage, .levels = 4},
+                 {3, 4, 5}});
+  all.push_back({"x86-64",
+                 "vtd-first-stage,vtd-fs,amd-v2",
+                 "x86-64: Intel VT-d first stage, AMD v2 (GCR3)",
+                 {.format = FormatName::x86_64, .levels = 4, .accessed_updates = true, .dirty_updates = true},
+                 {4, 5}});
+  all.push_back(
+      {"amd-v1", "amd", "AMD I/O page table (host table)", {.format = FormatName::amd_v1, .levels = 4}, {1, 2, 3, 4, 5, 6}});
   add_arm(all, FormatName::arm_stage1, 1);
   add_arm(all, FormatName::arm_stage2, 2);
   add_riscv(all, FormatName::riscv, "", "first stage of the RISC-V IOMMU");

@@ -65,8 +65,8 @@ Result<void> print(NamedFormat const& format, unsigned levels, bool json) {
     put("{}\n", line.dump());
   } else {
     put("{:<18} {:>6} {:>6} {:>7}  {:<22} {}\n", format.name, shape->levels,
-               fmt::format("{}{}", shape->input_bits, shape->upper ? "s" : ""), shape->output_bits, size_list(shape->page_sizes),
-               format.description);
+        fmt::format("{}{}", shape->input_bits, shape->upper ? "s" : ""), shape->output_bits, size_list(shape->page_sizes),
+        format.description);
   }
   return {};
 }
@@ -75,10 +75,11 @@ Result<void> print(NamedFormat const& format, unsigned levels, bool json) {
 
 void add_formats(CLI::App& program, int& status) {
   auto* const command = program.add_subcommand("formats", "List the page-table formats");
-  command->footer("Examples:\n"
-                  "  swiommu formats\n"
-                  "  swiommu formats --json\n"
-                  "Exit status: 0.");
+  command->footer(
+      "Examples:\n"
+      "  swiommu formats\n"
+      "  swiommu formats --json\n"
+      "Exit status: 0.");
   auto const json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "One JSON object a line");
   command->callback([json, &status] {

@@ -67,15 +67,15 @@ Source open_amd(RegisterValues const& r, MemoryView const& memory) {
 }
 
 Source open_riscv(RegisterValues const& r, MemoryView const& memory) {
-  return owned(riscv::Unit::create({.capabilities = *value(r, "CAPABILITIES"),
-                                    .fctl = value32(r, "FCTL").value_or(0),
-                                    .ddtp = *value(r, "DDTP")},
-                                   memory, open_parent));
+  return owned(riscv::Unit::create(
+      {.capabilities = *value(r, "CAPABILITIES"), .fctl = value32(r, "FCTL").value_or(0), .ddtp = *value(r, "DDTP")}, memory,
+      open_parent));
 }
 
 Source open_zpci(RegisterValues const& r, MemoryView const& memory) {
   return owned(zpci::Function::create(
-      {.iota = value(r, "IOTA"), .pba = value(r, "PBA"), .pal = value(r, "PAL"), .dma_start = value(r, "SDMA").value_or(0)}, memory));
+      {.iota = value(r, "IOTA"), .pba = value(r, "PBA"), .pal = value(r, "PAL"), .dma_start = value(r, "SDMA").value_or(0)},
+      memory));
 }
 
 struct Kind {
@@ -101,21 +101,23 @@ std::vector<Kind> const& kinds() {
   return all;
 }
 
-bool has(std::vector<std::string_view> const& names, std::string_view name) { return std::ranges::find(names, name) != names.end(); }
+bool has(std::vector<std::string_view> const& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
 
 }  // namespace
 
-Source open_iommu(std::string_view kind_name, RegisterValues const& registers, UnknownRegisters unknown, MemoryView const& memory) {
+Source open_iommu(std::string_view kind_name, RegisterValues const& registers, UnknownRegisters unknown,
+                  MemoryView const& memory) {
   for (Kind const& kind : kinds()) {
     if (!has(kind.names, kind_name)) continue;
     if (unknown == UnknownRegisters::refuse)
       for (auto const& [name, ignored] : registers)
         if (!has(kind.needed, name) && !has(kind.optional, name))
-          return fail(EINVAL, fmt::format("'{}' is no register of {}; there are {}, {}", name, kind_name, fmt::join(kind.needed, ", "),
-                                          fmt::join(kind.optional, ", ")));
+          return fail(EINVAL, fmt::format("'{}' is no register of {}; there are {}, {}", name, kind_name,
+                                          fmt::join(kind.needed, ", "), fmt::join(kind.optional, ", ")));
     for (std::string_view const name : kind.needed)
-      if (!registers.contains(std::string(name)))
-        return fail(EINVAL, fmt::format("{} needs the register {}", kind_name, name));
+      if (!registers.contains(std::string(name))) return fail(EINVAL, fmt::format("{} needs the register {}", kind_name, name));
     for (auto const& [name, number] : registers)
       if (has(kind.narrow, name) && number > 0xffffffff)
         return fail(EINVAL, fmt::format("the register {} has 32 bits, 0x{:x} has more", name, number));

@@ -18,8 +18,8 @@ enum class UnknownRegisters : bool { refuse, ignore };
 // The IOMMU `kind` ("vtd", "smmu", "amd", "riscv", "s390") with these registers, reading its structures from `memory`.
 // EINVAL: no such kind, no such register, one that is needed is missing, or a value is
 // wider than its register.
-Result<std::unique_ptr<ContextSource>> open_iommu(std::string_view kind, RegisterValues const& registers, UnknownRegisters unknown,
-                                                  MemoryView const& memory);
+Result<std::unique_ptr<ContextSource>> open_iommu(std::string_view kind, RegisterValues const& registers,
+                                                  UnknownRegisters unknown, MemoryView const& memory);
 
 // Every kind with the registers that it needs, and in brackets those that it may be given: for --help.
 std::string register_help();

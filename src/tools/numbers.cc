@@ -34,7 +34,8 @@ std::optional<std::uint32_t> pci_address(std::string_view text) {
   auto const domain = first == std::string_view::npos ? std::optional<std::uint64_t>(0) : whole(before.substr(0, first), 16);
   auto const device = whole(text.substr(colon + 1, dot - colon - 1), 16);
   auto const function = whole(text.substr(dot + 1), 8);
-  if (!bus || !domain || !device || !function || *bus > 0xff || *domain > 0xffff || *device > 0x1f || *function > 7) return std::nullopt;
+  if (!bus || !domain || !device || !function || *bus > 0xff || *domain > 0xffff || *device > 0x1f || *function > 7)
+    return std::nullopt;
   return static_cast<std::uint32_t>(*bus << 8 | *device << 3 | *function);
 }
 

@@ -15,7 +15,8 @@ TEST(Numbers, AreDecimalOrHexadecimalAndWhole) {
   EXPECT_EQ(parse_number("0XfFff", "it"), 0xffffu);
   EXPECT_EQ(parse_number("0xffffffffffffffff", "it"), ~std::uint64_t{0});
   EXPECT_EQ(parse_number("18446744073709551615", "it"), ~std::uint64_t{0});
-  for (char const* const text : {"", "0x", "x", "-1", "+1", " 1", "1 ", "0x10000000000000000", "18446744073709551616", "0x-1", "0x0x1", "1k", "ff"}) {
+  for (char const* const text :
+       {"", "0x", "x", "-1", "+1", " 1", "1 ", "0x10000000000000000", "18446744073709551616", "0x-1", "0x0x1", "1k", "ff"}) {
     auto const result = parse_number(text, "the length");
     ASSERT_FALSE(result) << text;
     EXPECT_EQ(result.error().code, EINVAL);
@@ -27,8 +28,8 @@ TEST(Devices, AreNumbersOrPciAddresses) {
   for (char const* const text : {"0x28", "40", "00:05.0", "0000:00:05.0", "0:5.0"}) EXPECT_EQ(parse_device(text), 0x28u) << text;
   EXPECT_EQ(parse_device("ff:1f.7"), 0xffffu);
   EXPECT_EQ(parse_device("0xffffffff"), 0xffffffffu);
-  for (char const* const text : {"", ":", ".", ":.", "00:05", "05.0", "100:00.0", "00:20.0", "00:05.8", "10000:00:05.0", "0:0:0:5.0", "00:05.", "00:.0",
-                                 ":05.0", "-0:05.0", "0x100000000"})
+  for (char const* const text : {"", ":", ".", ":.", "00:05", "05.0", "100:00.0", "00:20.0", "00:05.8", "10000:00:05.0",
+                                 "0:0:0:5.0", "00:05.", "00:.0", ":05.0", "-0:05.0", "0x100000000"})
     EXPECT_FALSE(parse_device(text)) << text;
 }
 
@@ -37,14 +38,16 @@ TEST(Requests, AreReadsUnlessTheySayOtherwise) {
   EXPECT_EQ(parse_request("0x1000:r")->access, Access::reading());
   EXPECT_EQ(parse_request("0x1000:w")->access, Access::writing());
   EXPECT_EQ(parse_request("0x1000:w")->iova, 0x1000u);
-  for (char const* const text : {"0x1000:", "0x1000:W", "0x1000:rw", "0x1000::r", ":r", ""}) EXPECT_FALSE(parse_request(text)) << text;
+  for (char const* const text : {"0x1000:", "0x1000:W", "0x1000:rw", "0x1000::r", ":r", ""})
+    EXPECT_FALSE(parse_request(text)) << text;
 }
 
 TEST(Registers, AreGivenOnceAndInAnyCase) {
   RegisterValues registers;
   EXPECT_TRUE(add_register(registers, "rtaddr=0x1000"));
   EXPECT_EQ(registers, (RegisterValues{{"RTADDR", 0x1000}}));
-  for (char const* const text : {"RTADDR=1", "=1", "CAP", "CAP=", "CAP=zz", "CAP=1=2", ""}) EXPECT_FALSE(add_register(registers, text)) << text;
+  for (char const* const text : {"RTADDR=1", "=1", "CAP", "CAP=", "CAP=zz", "CAP=1=2", ""})
+    EXPECT_FALSE(add_register(registers, text)) << text;
   EXPECT_EQ(registers.size(), 1u);
 }
 

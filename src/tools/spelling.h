@@ -6,8 +6,8 @@
 
 namespace swiommu::tools {
 
-// The word of the list that `word` is like: at most two letters (a third of a short word) wrong, missing, too many or swapped, or the
-// only one that it begins. Empty if there is none.
+// The word of the list that `word` is like: at most two letters (a third of a short word) wrong, missing, too many or swapped, or
+// the only one that it begins. Empty if there is none.
 std::string likely_word(std::string_view word, std::vector<std::string> const& list);
 
 }  // namespace swiommu::tools

@@ -75,7 +75,7 @@ bool translate(TranslationSource const& source, Request const& request, bool jso
   print_walks(*source.domain, request.iova, request.access);
   if (t.ok()) {
     put("  {} {}  page {}, {}{}\n", good("->"), hex(t.output), size_name(t.size_lg2), rights_in_words(t.attributes.access),
-               source.image->locate(t.output, request.access) ? "" : ", not in the memory image");
+        source.image->locate(t.output, request.access) ? "" : ", not in the memory image");
   } else {
     FaultRecord const record = fault_of(*source.domain, t, request.iova, request.access);
     put("  {} {}: {}\n", bad("fault"), name(t.reason), describe(record));
@@ -103,7 +103,8 @@ int run(Options const& o) {
 }  // namespace
 
 void add_translate(CLI::App& program, int& status) {
-  auto* const command = program.add_subcommand("translate", "Walk a page table in a memory image and say where an iova leads, or why not");
+  auto* const command =
+      program.add_subcommand("translate", "Walk a page table in a memory image and say where an iova leads, or why not");
   command->footer(
       "Examples:\n"
       "  swiommu translate --case tests/corpus/vtd-fs-vfio-nvme 0x4a04c008 0x4594f010:w\n"

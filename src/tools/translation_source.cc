@@ -16,26 +16,35 @@ namespace swiommu::tools {
 
 void add_source_options(CLI::App& command, SourceOptions& o) {
   constexpr char const* one = "A case";
-  command.add_option("--case", o.case_folder, "Folder with memory.elf or memory.elf.zst, and case.json (iommu, registers, device)")
+  command
+      .add_option("--case", o.case_folder, "Folder with memory.elf or memory.elf.zst, and case.json (iommu, registers, device)")
       ->type_name("DIR")
       ->group(one);
   constexpr char const* image = "A memory image";
-  command.add_option("--memory", o.memory, "Memory image: ELF core with physical addresses, plain or zstd")->type_name("FILE")->group(image);
+  command.add_option("--memory", o.memory, "Memory image: ELF core with physical addresses, plain or zstd")
+      ->type_name("FILE")
+      ->group(image);
   command.add_option("--raw", o.raw_base, "The image is raw memory from this address on")->type_name("ADDRESS")->group(image);
   constexpr char const* table = "... and a page table in it";
-  command.add_option("--format", o.format, "Format of the table; `swiommu formats` lists them")->type_name("FORMAT")->group(table);
+  command.add_option("--format", o.format, "Format of the table; `swiommu formats` lists them")
+      ->type_name("FORMAT")
+      ->group(table);
   command.add_option("--root", o.root, "Address of the root table")->type_name("ADDRESS")->group(table);
   command.add_option("--levels", o.levels, "Number of levels, if the format has several")->type_name("N")->group(table);
-  command.add_option("--input-bits", o.input_bits, "Width of the inputs in bits, if the format has several (Arm)")->type_name("N")->group(table);
-  command.add_option("--output-bits", o.output_bits, "Width of the outputs in bits; entries beyond are faults")->type_name("N")->group(table);
+  command.add_option("--input-bits", o.input_bits, "Width of the inputs in bits, if the format has several (Arm)")
+      ->type_name("N")
+      ->group(table);
+  command.add_option("--output-bits", o.output_bits, "Width of the outputs in bits; entries beyond are faults")
+      ->type_name("N")
+      ->group(table);
   command.add_option("--byte-order", o.byte_order, "Order of the table's bytes: little or big")->type_name("ORDER")->group(table);
   constexpr char const* iommu = "... or the IOMMU's registers and a device behind it";
   command.add_option("--iommu", o.iommu, "Which IOMMU: vtd, smmu, amd, riscv, s390")->type_name("KIND")->group(iommu);
-  command.add_option("--register", o.registers, register_help())
-      ->type_name("NAME=VALUE")
-      ->allow_extra_args(false)
+  command.add_option("--register", o.registers, register_help())->type_name("NAME=VALUE")->allow_extra_args(false)->group(iommu);
+  command
+      .add_option("--device", o.device, "Requester id, stream id or device id: 0x28 or 00:05.0; s390 needs none, a case has one")
+      ->type_name("ID")
       ->group(iommu);
-  command.add_option("--device", o.device, "Requester id, stream id or device id: 0x28 or 00:05.0; s390 needs none, a case has one")->type_name("ID")->group(iommu);
   command.add_option("--pasid", o.pasid, "PASID of the requests; without it they carry none")->type_name("N")->group(iommu);
 }
 
@@ -60,8 +69,8 @@ Result<TranslationSource> open_image(std::filesystem::path const& file, std::str
   return source;
 }
 
-Result<void> find_device(TranslationSource& source, std::string_view kind, RegisterValues const& registers, UnknownRegisters unknown,
-                         std::uint32_t device, std::optional<std::uint32_t> pasid) {
+Result<void> find_device(TranslationSource& source, std::string_view kind, RegisterValues const& registers,
+                         UnknownRegisters unknown, std::uint32_t device, std::optional<std::uint32_t> pasid) {
   auto const iommu = open_iommu(kind, registers, unknown, *source.guest_memory);
   if (!iommu) return std::unexpected(iommu.error());
   source.summary = fmt::format("{} device 0x{:x}", kind, device);
@@ -102,9 +111,9 @@ Result<void> open_table(TranslationSource& source, SourceOptions const& o) {
     if (!*count) return std::unexpected(count->error());
   if (*levels) {
     if (std::ranges::find(format->levels, **levels) == format->levels.end())
-      return fail(EINVAL, format->levels.empty()
-                              ? fmt::format("{} has no choice of levels", format->name)
-                              : fmt::format("{} has no {} levels; it can have {}", format->name, **levels, fmt::join(format->levels, ", ")));
+      return fail(EINVAL, format->levels.empty() ? fmt::format("{} has no choice of levels", format->name)
+                                                 : fmt::format("{} has no {} levels; it can have {}", format->name, **levels,
+                                                               fmt::join(format->levels, ", ")));
     table.format.levels = **levels;
   }
   bool const arm = table.format.format == FormatName::arm_stage1 || table.format.format == FormatName::arm_stage2;

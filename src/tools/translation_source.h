@@ -18,15 +18,15 @@ namespace swiommu::tools {
 
 // The options that say where the table is; the same for every command that reads one.
 struct SourceOptions {
-  std::string case_folder;             // --case
-  std::string memory;                  // --memory
-  std::string raw_base;                // --raw
-  std::string format, root;            // --format --root
-  std::string levels;                  // --levels
+  std::string case_folder;              // --case
+  std::string memory;                   // --memory
+  std::string raw_base;                 // --raw
+  std::string format, root;             // --format --root
+  std::string levels;                   // --levels
   std::string input_bits, output_bits;  // --input-bits --output-bits
-  std::string byte_order;              // --byte-order
-  std::string iommu, device, pasid;    // --iommu --device --pasid
-  std::vector<std::string> registers;  // --register
+  std::string byte_order;               // --byte-order
+  std::string iommu, device, pasid;     // --iommu --device --pasid
+  std::vector<std::string> registers;   // --register
 };
 void add_source_options(CLI::App& command, SourceOptions& options);
 

@@ -18,11 +18,11 @@ void print_walk(std::string_view title, std::vector<WalkStep> const& steps) {
   put("  {}\n", title);
   for (WalkStep const& step : steps) {
     if (step.reached)
-      put("    level {}  table {}  [{:>4}]  {} = 0x{:016x}  {}{}\n", step.level, hex(step.table), step.index, hex(step.entry_address),
-                 step.entry, step.kind, step.bits.empty() ? "" : faint("  " + step.bits));
+      put("    level {}  table {}  [{:>4}]  {} = 0x{:016x}  {}{}\n", step.level, hex(step.table), step.index,
+          hex(step.entry_address), step.entry, step.kind, step.bits.empty() ? "" : faint("  " + step.bits));
     else
       put("    level {}  table {}  [{:>4}]  {} {}\n", step.level, hex(step.table), step.index, hex(step.entry_address),
-                 bad("cannot be read"));
+          bad("cannot be read"));
   }
 }
 
@@ -34,7 +34,7 @@ void print_steps(std::vector<ConfigurationStep> const& steps) {
     for (std::size_t n = 0; n < step.words.size() && n < shown_words; n++) words += " " + hex(step.words[n]);
     if (step.words.size() > shown_words) words += " ...";
     put("{}{}{}  {}\n", step.what, step.address ? " at " + hex(step.address) : "", words.empty() ? "" : " =" + words,
-               faint(step.meaning));
+        faint(step.meaning));
   }
 }
 

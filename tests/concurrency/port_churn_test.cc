@@ -14,7 +14,8 @@ constexpr std::uint64_t slots = 6;
 void do_some_dma(Port& port, std::minstd_rand& random, std::vector<std::optional<Pasid>> const& pasids) {
   std::array<std::uint64_t, 4> words;
   for (int n = 0; n < 8; n++)
-    (void)port.read(Iova(random() % (slots * DmaTree::page) & ~std::uint64_t{63}), words.data(), sizeof words, pasids[random() % pasids.size()]);
+    (void)port.read(Iova(random() % (slots * DmaTree::page) & ~std::uint64_t{63}), words.data(), sizeof words,
+                    pasids[random() % pasids.size()]);
 }
 
 TEST(PortConcurrencyChurn, PortsDomainsAndAttachmentsComeAndGo) {

@@ -30,7 +30,9 @@ struct PortConcurrencyDirty : testing::TestWithParam<Tracked> {
   static constexpr unsigned writers = 2;
   using Pasids = std::vector<std::optional<Pasid>>;
 
-  std::uint64_t* word(std::uint64_t n, unsigned writer) const { return reinterpret_cast<std::uint64_t*>(tree.memory->data(n)) + writer; }
+  std::uint64_t* word(std::uint64_t n, unsigned writer) const {
+    return reinterpret_cast<std::uint64_t*>(tree.memory->data(n)) + writer;
+  }
 
   // Each writer writes growing numbers to a word of its own in each page.
   void write(unsigned writer, Pasids const& pasids) {
@@ -66,13 +68,15 @@ struct PortConcurrencyDirty : testing::TestWithParam<Tracked> {
     tree.paging
         ->read_dirty(tree.data(), Clear::yes,
                      [&](Range range) {
-                       for (std::uint64_t n = range.start / DmaTree::page; n <= range.last / DmaTree::page; n++) reported.at(n) = true;
+                       for (std::uint64_t n = range.start / DmaTree::page; n <= range.last / DmaTree::page; n++)
+                         reported.at(n) = true;
                      })
         .value();
     for (std::uint64_t n = 0; n < pages; n++) {
       if (!reported[n]) continue;
       reported[n] = false;
-      for (unsigned writer = 0; writer < writers; writer++) mirror[n][writer] = __atomic_load_n(word(n, writer), __ATOMIC_RELAXED);
+      for (unsigned writer = 0; writer < writers; writer++)
+        mirror[n][writer] = __atomic_load_n(word(n, writer), __ATOMIC_RELAXED);
     }
   }
 

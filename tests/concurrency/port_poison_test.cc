@@ -89,8 +89,10 @@ TEST_P(PortConcurrencyPages, AreReplacedWithoutAGap) {
 struct PortConcurrencyUser : PortConcurrencyPages {
   Pasid pasid() const { return *GetParam().pasids[0]; }
   void tell(Range iovas) {
-    if (pasid() == DmaTree::nested_pasid) tree.nested->invalidate(iovas).value();
-    else tree.shadow->refresh(iovas).value();
+    if (pasid() == DmaTree::nested_pasid)
+      tree.nested->invalidate(iovas).value();
+    else
+      tree.shadow->refresh(iovas).value();
   }
 };
 INSTANTIATE_TEST_SUITE_P(PortConcurrency, PortConcurrencyUser,

@@ -15,9 +15,7 @@ constexpr std::uint64_t low_bits(unsigned n) { return bit(n) - 1; }
 constexpr std::uint64_t bit_span(unsigned high, unsigned low) { return low_bits(high + 1) & ~low_bits(low); }
 
 // Bits `high`..`low` of `word`, moved down to bit 0.
-constexpr std::uint64_t bit_field(std::uint64_t word, unsigned high, unsigned low) {
-  return (word & bit_span(high, low)) >> low;
-}
+constexpr std::uint64_t bit_field(std::uint64_t word, unsigned high, unsigned low) { return (word & bit_span(high, low)) >> low; }
 
 // Shifts that give 0 for n >= 64.
 constexpr std::uint64_t shift_right(std::uint64_t word, unsigned n) { return n >= 64 ? 0 : word >> n; }
@@ -32,6 +30,7 @@ constexpr unsigned log2_floor(std::uint64_t value) { return 63u - static_cast<un
 // The largest n for which value is a multiple of 2^n; 64 for 0.
 constexpr unsigned alignment_lg2(std::uint64_t value) { return static_cast<unsigned>(std::countr_zero(value)); }
 
-static_assert(low_bits(64) == ~std::uint64_t{0} && bit_span(63, 0) == ~std::uint64_t{0} && bit_span(51, 12) == 0x000ffffffffff000);
+static_assert(low_bits(64) == ~std::uint64_t{0} && bit_span(63, 0) == ~std::uint64_t{0} &&
+              bit_span(51, 12) == 0x000ffffffffff000);
 
 }  // namespace swiommu

@@ -68,8 +68,7 @@ class IntervalMap {
 
  public:
   IntervalMap() = default;
-  IntervalMap(IntervalMap&& other) noexcept
-      : root_(std::exchange(other.root_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  IntervalMap(IntervalMap&& other) noexcept : root_(std::exchange(other.root_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   IntervalMap& operator=(IntervalMap&& other) noexcept {
     IntervalMap taken(std::move(other));
     std::swap(root_, taken.root_);
@@ -97,8 +96,10 @@ class IntervalMap {
       Node* const node = new Node(range, std::move(value));
       node->gap = range.start - (below != nullptr ? below->range.last + 1 : 0);
       if (above != nullptr) above->gap = above->range.start - range.last - 1;
-      if (parent == nullptr) root_ = node;
-      else link(parent, below == parent, node);
+      if (parent == nullptr)
+        root_ = node;
+      else
+        link(parent, below == parent, node);
       ++size_;
       retrace(node);
       if (above != nullptr) retrace(above);
@@ -238,8 +239,10 @@ class IntervalMap {
   // Puts `fresh`, which may be nullptr, where `old` hangs.
   void replace(Node* old, Node* fresh) {
     if (fresh != nullptr) fresh->parent = old->parent;
-    if (old->parent == nullptr) root_ = fresh;
-    else old->parent->child[old->parent->child[1] == old] = fresh;
+    if (old->parent == nullptr)
+      root_ = fresh;
+    else
+      old->parent->child[old->parent->child[1] == old] = fresh;
   }
 
   // Computes what a node knows of its subtree.

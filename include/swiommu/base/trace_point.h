@@ -12,16 +12,16 @@
 
 #ifdef SWIOMMU_HAS_TRACE_POINTS
 #define SWIOMMU_TRACE_PICK(name, a, b, c, d, macro, ...) macro
-#define SWIOMMU_TRACE(...)                                                                                           \
-  SWIOMMU_TRACE_PICK(__VA_ARGS__, DTRACE_PROBE4, DTRACE_PROBE3, DTRACE_PROBE2, DTRACE_PROBE1, DTRACE_PROBE, )        \
+#define SWIOMMU_TRACE(...)                                                                                    \
+  SWIOMMU_TRACE_PICK(__VA_ARGS__, DTRACE_PROBE4, DTRACE_PROBE3, DTRACE_PROBE2, DTRACE_PROBE1, DTRACE_PROBE, ) \
   (swiommu, __VA_ARGS__)
 #else
 namespace swiommu::trace_point {
 template <class... Arguments>
 constexpr void ignore(Arguments const&...) {}
 }  // namespace swiommu::trace_point
-#define SWIOMMU_TRACE(name, ...)                                   \
-  do {                                                             \
-    if (false) ::swiommu::trace_point::ignore(__VA_ARGS__);        \
+#define SWIOMMU_TRACE(name, ...)                            \
+  do {                                                      \
+    if (false) ::swiommu::trace_point::ignore(__VA_ARGS__); \
   } while (false)
 #endif

@@ -20,8 +20,8 @@ using Pasid = std::uint32_t;
 
 struct DeviceOptions {
   std::uint32_t requester_id = 0;
-  unsigned pasid_bits = 20;               // PASIDs below 2^pasid_bits may be attached
-  std::optional<Range> interrupt_range;   // iovas that are messages, never memory (x86_interrupt_range)
+  unsigned pasid_bits = 20;              // PASIDs below 2^pasid_bits may be attached
+  std::optional<Range> interrupt_range;  // iovas that are messages, never memory (x86_interrupt_range)
 };
 
 // What one requester id or PASID is attached to. Belongs to the device; ports read it inside their guards.
@@ -76,7 +76,7 @@ class Device : public std::enable_shared_from_this<Device> {
 
   Host const host_;
   DeviceOptions const options_;
-  Mutex mutex_;             // before the listeners_ of any domain; held while guards are waited for
+  Mutex mutex_;            // before the listeners_ of any domain; held while guards are waited for
   mutable Mutex reading_;  // after mutex_; owned_ is changed under both, and so read under either
   std::unique_ptr<Attachments const> owned_ SWIOMMU_GUARDED_BY(mutex_) = std::make_unique<Attachments const>();
   std::atomic<Attachments const*> attachments_{owned_.get()};

@@ -51,7 +51,7 @@ unsigned hole_lg2(Domain const& domain, Translation const& fault);
 
 // What a domain allows whatever its table says.
 struct Limits {
-  Range aperture = Range::all();    // inputs outside are out_of_range
+  Range aperture = Range::all();   // inputs outside are out_of_range
   Access rights = Access::both();  // rights on everything
 };
 
@@ -118,7 +118,7 @@ class Domain : public MemoryView {
   std::atomic<std::uint64_t> generation_{0};
   bool joined_ = false;  // to parent_; used while the domain is made and destroyed
   SharedMutex listeners_;
-  std::vector<Epoch*> epochs_ SWIOMMU_GUARDED_BY(listeners_);    // of this domain and of all above it
+  std::vector<Epoch*> epochs_ SWIOMMU_GUARDED_BY(listeners_);  // of this domain and of all above it
   std::vector<Domain*> children_ SWIOMMU_GUARDED_BY(listeners_);
 };
 

@@ -9,7 +9,8 @@ class IdentityDomain final : public Domain {
  public:
   // `base`: the input that leads to address 0; inputs below it are out_of_range. ENOMEM.
   static Result<std::shared_ptr<IdentityDomain>> create(Host const& host, Limits limits = {}, std::uint64_t base = 0);
-  static Result<std::shared_ptr<IdentityDomain>> create(std::shared_ptr<Domain> parent, Limits limits = {}, std::uint64_t base = 0);
+  static Result<std::shared_ptr<IdentityDomain>> create(std::shared_ptr<Domain> parent, Limits limits = {},
+                                                        std::uint64_t base = 0);
   ~IdentityDomain() override { leave_parent(); }
   DomainKind kind() const override { return DomainKind::identity; }
   [[nodiscard]] std::uint64_t base() const { return base_; }

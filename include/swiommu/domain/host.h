@@ -12,7 +12,7 @@ namespace swiommu {
 struct Host {
   std::shared_ptr<MemoryView const> memory;  // bytes behind host addresses: the host address space, or a memory image
   std::shared_ptr<TableAllocator> tables;    // for page tables of our own
-  GracePeriod grace;                          // waits for DMA
+  GracePeriod grace;                         // waits for DMA
 
   // A host over `memory` with an allocator and a grace period of its own. ENOMEM; ENOSYS.
   static Result<Host> create(std::shared_ptr<MemoryView const> memory);

@@ -19,8 +19,8 @@ struct MappedRange {
 };
 
 // Calls `visit` for each piece that is mapped, in the order of inputs, until it returns false or `budget` words of the domain's
-// own table have been read, or as many pieces and holes been met in the domain under it. Returns whether the end was reached. Pieces are as small as the tables' items:
-// visit_coalesced joins them. Not beside unmap.
+// own table have been read, or as many pieces and holes been met in the domain under it. Returns whether the end was reached.
+// Pieces are as small as the tables' items: visit_coalesced joins them. Not beside unmap.
 bool visit_mappings(Domain const& domain, Range inputs, FunctionRef<bool(MappedRange const&)> visit,
                     std::uint64_t budget = PageTable::no_limit);
 

@@ -14,7 +14,8 @@ class NestedDomain final : public Domain {
   // The parent may be any domain: a paging domain, or another nested domain, as where hardware itself walks two tables that
   // lie in memory. EINVAL: the format has no such configuration. ENOMEM.
   static Result<std::shared_ptr<NestedDomain>> create(std::shared_ptr<Domain> parent, std::optional<UserPageTable> const& table,
-                                                      std::optional<UserPageTable> const& upper = std::nullopt, Limits limits = {});
+                                                      std::optional<UserPageTable> const& upper = std::nullopt,
+                                                      Limits limits = {});
   ~NestedDomain() override { leave_parent(); }
   DomainKind kind() const override { return DomainKind::nested; }
   [[nodiscard]] bool keeps_flags() const override;

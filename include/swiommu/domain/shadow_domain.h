@@ -21,8 +21,8 @@ class ShadowDomain final : public Domain {
   // `table` as for NestedDomain. The shadow starts empty; refresh(Range::all()) fills it. `format` should be one that can
   // express all rights: what it must add to them, as reading to writing, devices get. EINVAL: no such format, or one with
   // larger pages or fewer inputs than the user's. ENOMEM.
-  static Result<std::shared_ptr<ShadowDomain>> create(std::shared_ptr<Domain> parent, UserPageTable const& table, Limits limits = {},
-                                                      FormatConfiguration const& format = default_format,
+  static Result<std::shared_ptr<ShadowDomain>> create(std::shared_ptr<Domain> parent, UserPageTable const& table,
+                                                      Limits limits = {}, FormatConfiguration const& format = default_format,
                                                       std::uint64_t budget = default_budget);
   ~ShadowDomain() override;
   DomainKind kind() const override { return DomainKind::shadow; }
@@ -68,7 +68,7 @@ class ShadowDomain final : public Domain {
   std::uint64_t const budget_;
   Mutex mutex_;
   std::uint64_t left_ SWIOMMU_GUARDED_BY(mutex_) = 0;  // of the budget
-  Epoch epoch_;  // our own guard over the parent's tables while we read them
+  Epoch epoch_;                                        // our own guard over the parent's tables while we read them
   bool listens_ = false;
 };
 

@@ -8,9 +8,9 @@
 namespace swiommu {
 
 struct Leaf {
-  Range range;               // inputs: one item, clipped to the range that was asked for
-  std::uint64_t output = 0;  // output address of range.start
-  Attributes attributes;     // rights combined along the path
+  Range range;                // inputs: one item, clipped to the range that was asked for
+  std::uint64_t output = 0;   // output address of range.start
+  Attributes attributes;      // rights combined along the path
   std::uint8_t size_lg2 = 0;  // of the whole entry: larger than the range for an item of a run
   std::uint8_t level = 0;
 };

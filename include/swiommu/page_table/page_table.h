@@ -58,12 +58,14 @@ class PageTable {
   // A table that somebody else wrote, read through `memory`, which must outlive it. Opening reads nothing: a root that
   // cannot be reached shows when it is walked. map and unmap take tables from `source`; without one they need none or give
   // ENOTSUP. EINVAL: the configuration is none that the format has. ENOMEM.
-  static Result<std::unique_ptr<PageTable>> open(UserPageTable const& table, MemoryView const& memory, UserTableSource* source = nullptr);
+  static Result<std::unique_ptr<PageTable>> open(UserPageTable const& table, MemoryView const& memory,
+                                                 UserTableSource* source = nullptr);
 
   // An empty table in the user's memory, as a guest makes one: `table.root` is not looked at, the root is taken from `source`, as
   // all further tables are. Nothing is freed when the object dies: the table is the user's. Errors as above; EFAULT: the
   // memory that `source` gave cannot be written through `memory`.
-  static Result<std::unique_ptr<PageTable>> create_user(UserPageTable const& table, MemoryView const& memory, UserTableSource& source);
+  static Result<std::unique_ptr<PageTable>> create_user(UserPageTable const& table, MemoryView const& memory,
+                                                        UserTableSource& source);
 
   PageTable() = default;
   PageTable(PageTable const&) = delete;
@@ -86,7 +88,8 @@ class PageTable {
   // the format. EEXIST: something is mapped there. ENOMEM. On error nothing has changed.
   // Tables in a user's memory, besides: ENOTSUP where the user left out levels or parts of a table that the range needs; EFAULT
   // if that memory cannot be read or written, or is changed by the user during the call, which may then be done in part.
-  virtual Result<void> map(Range range, std::uint64_t output, Attributes attributes, Existing existing, Cut cut, Gather& gather) = 0;
+  virtual Result<void> map(Range range, std::uint64_t output, Attributes attributes, Existing existing, Cut cut,
+                           Gather& gather) = 0;
 
   // Unmaps what is mapped in the range; holes are passed over. Returns the number of bytes that were mapped (0 also stands
   // for the whole 64-bit space). EINVAL: cuts an entry and `cut` is refuse. ERANGE: beyond the inputs. ENOMEM: a split found no

@@ -29,9 +29,9 @@ struct WalkStep {
   std::uint64_t index = 0;
   std::uint64_t entry_address = 0;
   std::uint64_t entry = 0;
-  bool reached = true;        // false: the table could not be read
-  std::string_view kind;      // "empty", "table", "leaf", "malformed"
-  std::string bits;           // the names of the bits that are set
+  bool reached = true;    // false: the table could not be read
+  std::string_view kind;  // "empty", "table", "leaf", "malformed"
+  std::string bits;       // the names of the bits that are set
 };
 
 }  // namespace swiommu

@@ -35,7 +35,8 @@ class AmdV1 {
   explicit constexpr AmdV1(FormatConfiguration const& c)
       : geometry_(radix(c.levels ? c.levels : 4, 12, 0, c.levels == 6 ? 64 : 0)),
         output_bits_(c.output_bits ? c.output_bits : 52),
-        beyond_output_(bit_span(51, 0) & ~low_bits(output_bits_)), accessed_updates_(c.accessed_updates || c.dirty_updates),
+        beyond_output_(bit_span(51, 0) & ~low_bits(output_bits_)),
+        accessed_updates_(c.accessed_updates || c.dirty_updates),
         dirty_updates_(c.dirty_updates) {}
 
   static Result<void> check(FormatConfiguration const& c) {
@@ -106,8 +107,8 @@ class AmdV1 {
   static constexpr Entry present = bit(0), accessed = bit(5), dirty = bit(6), force_coherent = bit(60), read = bit(61),
                          write = bit(62), address_bits = bit_span(51, 12);
   static constexpr unsigned encoded_size = 7;  // the value of NextLevel
-  static constexpr BitName names[] = {{62, "IW"}, {61, "IR"}, {60, "FC"}, {59, "U"}, {11, "NextLevel.2"}, {10, "NextLevel.1"},
-                                      {9, "NextLevel.0"}, {6, "D"}, {5, "A"}, {0, "PR"}};
+  static constexpr BitName names[] = {{62, "IW"},          {61, "IR"},         {60, "FC"}, {59, "U"}, {11, "NextLevel.2"},
+                                      {10, "NextLevel.1"}, {9, "NextLevel.0"}, {6, "D"},   {5, "A"},  {0, "PR"}};
 
   static constexpr unsigned next_field(Entry e) { return static_cast<unsigned>(e >> 9 & 7); }
   static constexpr unsigned own_size_lg2(unsigned level) { return 12 + 9 * level; }

@@ -14,11 +14,11 @@ constexpr std::uint64_t both = bit(61) | bit(62);
 
 static_assert(plain.leaf(0x1234000, 0, 12, read_write) == (0x1234001 | both));
 static_assert(plain.leaf(0x40000000, 2, 30, read_write) == (0x40000001 | both));
-static_assert(plain.leaf(0x1233000, 0, 13, read_write) == (0x1232e01 | both));          // 8 KiB: no one, bit 12 is 0
-static_assert(plain.leaf(0x1230000, 0, 16, read_write) == (0x1237e01 | both));          // 64 KiB: bits 14:12 are ones
-static_assert(plain.leaf(0x1239000, 0, 16, read_write) == (0x1237e01 | both));          // the same in each item of the run
-static_assert(plain.leaf(0x40000000, 1, 22, read_write) == (0x401ffe01 | both));        // 4 MiB: bits 20:12
-static_assert(plain.leaf(0x100000000, 2, 32, read_write) == (0x17ffffe01 | both));      // 4 GiB: bits 30:12
+static_assert(plain.leaf(0x1233000, 0, 13, read_write) == (0x1232e01 | both));      // 8 KiB: no one, bit 12 is 0
+static_assert(plain.leaf(0x1230000, 0, 16, read_write) == (0x1237e01 | both));      // 64 KiB: bits 14:12 are ones
+static_assert(plain.leaf(0x1239000, 0, 16, read_write) == (0x1237e01 | both));      // the same in each item of the run
+static_assert(plain.leaf(0x40000000, 1, 22, read_write) == (0x401ffe01 | both));    // 4 MiB: bits 20:12
+static_assert(plain.leaf(0x100000000, 2, 32, read_write) == (0x17ffffe01 | both));  // 4 GiB: bits 30:12
 static_assert(plain.table(0x5000, 3) == (0x5601 | both) && plain.next_level(plain.table(0x5000, 3), 3) == 2);
 static_assert(six.geometry().input_bits() == 64 && six.geometry().level[5] == LevelShape{.shift = 57, .index_bits = 7});
 

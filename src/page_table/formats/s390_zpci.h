@@ -92,9 +92,7 @@ class S390Zpci {
   }
 
   static constexpr bool is_leaf(Entry e, unsigned level) { return level == 0 || (level == 1 && (e & large) != 0); }
-  static constexpr bool well_formed(Entry e, unsigned level) {
-    return level == 0 || (e != 0 && bit_field(e, 3, 2) == level - 1);
-  }
+  static constexpr bool well_formed(Entry e, unsigned level) { return level == 0 || (e != 0 && bit_field(e, 3, 2) == level - 1); }
 
   Geometry geometry_;
   unsigned output_bits_;

@@ -19,8 +19,10 @@ class VtdSecondStage {
   using Entry = std::uint64_t;
 
   explicit constexpr VtdSecondStage(FormatConfiguration const& c)
-      : geometry_(radix(c.levels ? c.levels : 4)), output_bits_(c.output_bits ? c.output_bits : 52),
-        beyond_output_(bit_span(51, 0) & ~low_bits(output_bits_)), updates_(c.accessed_updates || c.dirty_updates) {}
+      : geometry_(radix(c.levels ? c.levels : 4)),
+        output_bits_(c.output_bits ? c.output_bits : 52),
+        beyond_output_(bit_span(51, 0) & ~low_bits(output_bits_)),
+        updates_(c.accessed_updates || c.dirty_updates) {}
 
   static Result<void> check(FormatConfiguration const& c) {
     if (c.levels != 0 && (c.levels < 3 || c.levels > 5)) return fail(EINVAL, "VT-d second stage has 3, 4 or 5 levels");

@@ -27,8 +27,10 @@ class X86_64 {
   using Entry = std::uint64_t;
 
   explicit constexpr X86_64(FormatConfiguration const& c)
-      : geometry_(shape(c.levels ? c.levels : 4, c.zero_extended)), output_bits_(c.output_bits ? c.output_bits : 52),
-        beyond_output_(bit_span(51, 0) & ~low_bits(output_bits_)), accessed_updates_(c.accessed_updates || c.dirty_updates),
+      : geometry_(shape(c.levels ? c.levels : 4, c.zero_extended)),
+        output_bits_(c.output_bits ? c.output_bits : 52),
+        beyond_output_(bit_span(51, 0) & ~low_bits(output_bits_)),
+        accessed_updates_(c.accessed_updates || c.dirty_updates),
         dirty_updates_(c.dirty_updates) {}
 
   static Result<void> check(FormatConfiguration const& c) {
