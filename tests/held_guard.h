@@ -2,6 +2,7 @@
 // library as it is, and against one that does not wait.
 #pragma once
 #include <atomic>
+#include <chrono>
 #include <string_view>
 #include <thread>
 
@@ -50,8 +51,15 @@ inline constexpr Removal removals[] = {
     {"RefreshShadow", DmaTree::shadow_pasid, refresh},
 };
 
-// Does the port meet poison where it still holds its guard? No race: the meeting is arranged.
-inline bool meets_poison(Removal const& removal) {
+// Has `flag` been set before so much time is over? To see that something does happen, however busy the machine is.
+inline bool happens(std::atomic<bool> const& flag) {
+  auto const until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!flag && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  return flag;
+}
+
+// Does the port meet poison where it still holds its guard? No race: the meeting is arranged. `soon` says how long to look out.
+inline bool meets_poison(Removal const& removal, bool (*soon)(std::atomic<bool> const&)) {
   DmaTree tree(2);
   PoisonPages pages(*tree.memory);
   pages.make_good(0);
@@ -68,7 +76,7 @@ inline bool meets_poison(Removal const& removal) {
     Port::Guard const guard(*port);
     auto const chunk = port->translate(guard, Iova(8), Access::both(), removal.pasid);
     inside = true;
-    if (chunk) met = poison::happens_soon(poisoned) || *reinterpret_cast<std::uint64_t*>(chunk->data) != PoisonPages::good;
+    if (chunk) met = soon(poisoned) || *reinterpret_cast<std::uint64_t*>(chunk->data) != PoisonPages::good;
   }
   remover.join();
   return met;

@@ -9,7 +9,7 @@ struct PortConcurrencyRemoval : testing::TestWithParam<Removal> {};
 INSTANTIATE_TEST_SUITE_P(PortConcurrency, PortConcurrencyRemoval, testing::ValuesIn(removals),
                          [](auto const& removal) { return std::string(removal.param.name); });
 
-TEST_P(PortConcurrencyRemoval, WaitsForTheGuardsThatAreHeld) { EXPECT_FALSE(meets_poison(GetParam())); }
+TEST_P(PortConcurrencyRemoval, WaitsForTheGuardsThatAreHeld) { EXPECT_FALSE(meets_poison(GetParam(), poison::happens_soon)); }
 
 TEST_P(PortConcurrencyRemoval, IsSeenByTheNextGuard) {
   DmaTree tree(2);

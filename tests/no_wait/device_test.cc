@@ -10,7 +10,7 @@ struct PortWithoutTheWait : testing::TestWithParam<Removal> {};
 INSTANTIATE_TEST_SUITE_P(Port, PortWithoutTheWait, testing::ValuesIn(removals),
                          [](auto const& removal) { return std::string(removal.param.name); });
 
-TEST_P(PortWithoutTheWait, MeetsPoisonUnderItsGuard) { EXPECT_TRUE(meets_poison(GetParam())); }
+TEST_P(PortWithoutTheWait, MeetsPoisonUnderItsGuard) { EXPECT_TRUE(meets_poison(GetParam(), happens)); }
 
 // The racing test as well: the tables themselves stay, so that nothing worse happens than what is looked for.
 TEST(PortRaceWithoutTheWait, DmaThreadsMeetPoison) {
