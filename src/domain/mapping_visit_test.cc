@@ -29,9 +29,9 @@ class MappingVisit : public nesting::SmallGuest {
 
 TEST_F(MappingVisit, NeighboursThatGoOnAreJoinedAndOthersAreNot) {
   for (unsigned page = 0; page < 4; page++) leaf(page) = (data + page * 0x1000) | rw;
-  leaf(4) = (data + 0x4000) | r;       // other rights
-  leaf(5) = (data + 0x6000) | r;       // other memory
-  leaf(7) = (data + 0x8000) | r;       // a hole before it
+  leaf(4) = (data + 0x4000) | r;  // other rights
+  leaf(5) = (data + 0x6000) | r;  // other memory
+  leaf(7) = (data + 0x8000) | r;  // a hole before it
   std::vector<Seen> const expected{{0, 0x3fff, to_host(data), both},
                                    {0x4000, 0x4fff, to_host(data + 0x4000), Access::reading()},
                                    {0x5000, 0x5fff, to_host(data + 0x6000), Access::reading()},
@@ -48,7 +48,8 @@ TEST_F(MappingVisit, ALeafShowsInAsManyPiecesAsTheParentMakesOfIt) {
   word(level1 + 8) = 0x200000 | 1 << 7 | rw;
   ASSERT_TRUE(parent->map({0x210000, 0x211fff}, HostAddress(0x99000), {.access = both}));
   ASSERT_TRUE(parent->map({0x220000, 0x220fff}, HostAddress(0x55000), {.access = Access::writing()}));
-  EXPECT_EQ(all(*nested()), (std::vector<Seen>{{0x210000, 0x211fff, 0x99000, both}, {0x220000, 0x220fff, 0x55000, Access::writing()}}));
+  EXPECT_EQ(all(*nested()),
+            (std::vector<Seen>{{0x210000, 0x211fff, 0x99000, both}, {0x220000, 0x220fff, 0x55000, Access::writing()}}));
 }
 
 TEST_F(MappingVisit, LimitsOfEachDomainShow) {

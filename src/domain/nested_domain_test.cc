@@ -85,7 +85,8 @@ INSTANTIATE_TEST_SUITE_P(
                     FaultCase{"ReservedBit", 0x120003 | bit(62), Access::reading(), Reason::malformed, false},
                     FaultCase{"ReadOnlyInTheParent", 0x110003, Access::writing(), Reason::permission, true},
                     FaultCase{"OutputOutsideTheParent", 0x40000003, Access::reading(), Reason::output_unreachable, true},
-                    FaultCase{"OutputBeyondTheParentsInputs", 0x8000000000003, Access::reading(), Reason::output_unreachable, true}),
+                    FaultCase{"OutputBeyondTheParentsInputs", 0x8000000000003, Access::reading(), Reason::output_unreachable,
+                              true}),
     [](auto const& c) { return c.param.name; });
 
 TEST_F(Nested, ATableOutsideTheParentIsAFaultOfTheUserPageTableAtTheLevelThatIsMissing) {

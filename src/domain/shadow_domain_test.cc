@@ -168,7 +168,8 @@ TEST_F(Shadow, WhatNeedsAFlagThatCannotBeWrittenIsNotAllowed) {
   auto const two_dimensional = nested(vtd_flags);
   for (unsigned page = 3; page < 6; page++)
     for (Access const access : {Access::reading(), Access::writing()})
-      EXPECT_EQ(domain->translate(iova(page), access, Update::yes).ok(), two_dimensional->translate(iova(page), access, Update::yes).ok())
+      EXPECT_EQ(domain->translate(iova(page), access, Update::yes).ok(),
+                two_dimensional->translate(iova(page), access, Update::yes).ok())
           << page << (access.write ? " write" : " read");
   EXPECT_EQ(reason(*domain, iova(3)), Reason::none);
   EXPECT_NE(reason(*domain, iova(3), Access::writing()), Reason::none);
@@ -185,7 +186,8 @@ TEST_F(Shadow, SnoopingAskedForByEitherTableHolds) {
 }
 
 TEST_F(Shadow, IovasThatDifferInAnIgnoredTopByteAreOne) {
-  FormatConfiguration const tagged{.format = FormatName::arm_stage1, .granule_lg2 = 12, .input_bits = 39, .top_byte_ignored = true};
+  FormatConfiguration const tagged{
+      .format = FormatName::arm_stage1, .granule_lg2 = 12, .input_bits = 39, .top_byte_ignored = true};
   word(root) = level1 | 3;
   word(level1) = level0 | 3;
   auto const domain = shadow(tagged);
@@ -259,7 +261,8 @@ TEST_F(Shadow, GivesUpBeyondItsBudgetAndIsEmptyInBothHalves) {
 }
 
 TEST_F(Shadow, FormatsThatCannotHoldTheCompositionAreRefused) {
-  UserPageTable const small{.format = vtd, .root = root}, wide{.format = {.format = FormatName::s390_zpci, .levels = 5}, .root = root};
+  UserPageTable const small{.format = vtd, .root = root},
+      wide{.format = {.format = FormatName::s390_zpci, .levels = 5}, .root = root};
   FormatConfiguration const coarse{.format = FormatName::arm_stage2, .granule_lg2 = 16, .input_bits = 42};
   EXPECT_EQ(ShadowDomain::create(parent, small, {}, coarse).error().code, EINVAL);
   EXPECT_EQ(ShadowDomain::create(parent, wide, {}, vtd).error().code, EINVAL);

@@ -27,8 +27,8 @@ struct Outcome {
 
 class Guest {
  public:
-  static constexpr Range tables{0x200000, 0x9fffff};      // guest addresses of the user page table
-  static constexpr Range data{0x1000000, 0x13fffff};      // guest addresses that iovas may lead to
+  static constexpr Range tables{0x200000, 0x9fffff};  // guest addresses of the user page table
+  static constexpr Range data{0x1000000, 0x13fffff};  // guest addresses that iovas may lead to
   static constexpr std::uint64_t host_base = 0x140000000;
   static constexpr std::uint64_t host_tables = host_base;            // twice, so that they can move
   static constexpr std::uint64_t host_data = host_base + 0x1000000;  // and spare pages for as much again
@@ -40,9 +40,11 @@ class Guest {
     EXPECT_TRUE(parent->map(tables, HostAddress(host_tables), {.access = Access::both()}));
     for (std::uint64_t page = host_data; page < host_base + host_length; page += granule_) host_pages_.push_back(page);
     if (layout == Layout::scattered) std::ranges::shuffle(host_pages_, random_);
-    if (layout == Layout::one_to_one) map(data, host_data, Access::both());
+    if (layout == Layout::one_to_one)
+      map(data, host_data, Access::both());
     else
-      for (std::uint64_t at = data.start, n = 0; at < data.last; at += granule_) map({at, at + granule_ - 1}, host_pages_[n++], Access::both());
+      for (std::uint64_t at = data.start, n = 0; at < data.last; at += granule_)
+        map({at, at + granule_ - 1}, host_pages_[n++], Access::both());
     // Each word of the lower half of a 4 KiB page says where it is; the upper half is for DMA to write to.
     for (std::uint64_t page = host_data; page < host_base + host_length; page += unit_size)
       for (std::uint64_t offset = 0; offset < unit_size / 2; offset += 8) memory->word(page + offset) = page + offset;
@@ -61,7 +63,8 @@ class Guest {
   // One change of what the parent says of guest data. Takes effect at once. Returns where.
   Range change_parent() {
     std::uint64_t const pages = data.length() / granule_;
-    std::uint64_t const first = below(random_, pages), count = 1 + below(random_, std::min<std::uint64_t>(pages - first, 1 << below(random_, 8)));
+    std::uint64_t const first = below(random_, pages),
+                        count = 1 + below(random_, std::min<std::uint64_t>(pages - first, 1 << below(random_, 8)));
     Range const range{data.start + first * granule_, data.start + (first + count) * granule_ - 1};
     switch (below(random_, 5)) {
       case 0: {
@@ -76,9 +79,7 @@ class Guest {
         if (auto const there = parent_.find(range.start); there != parent_.end())
           replace({range.start, range.start + granule_ - 1}, there->second.host, any_rights());
         break;
-      case 3:
-        replace(range, host_data + (range.start - data.start), Access::both());
-        break;
+      case 3: replace(range, host_data + (range.start - data.start), Access::both()); break;
       default:  // maps what is missing
         for (std::uint64_t at = range.start; at < range.last; at += granule_)
           if (!parent_.contains(at)) map({at, at + granule_ - 1}, host_data + (at - data.start), Access::both());

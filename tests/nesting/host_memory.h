@@ -28,7 +28,9 @@ class HostMemory final : public MemoryView {
   [[nodiscard]] std::uint64_t& word(std::uint64_t address) const {
     return *reinterpret_cast<std::uint64_t*>(data_ + (address - base_));
   }
-  [[nodiscard]] std::uint64_t address_of(std::byte const* pointer) const { return base_ + static_cast<std::uint64_t>(pointer - data_); }
+  [[nodiscard]] std::uint64_t address_of(std::byte const* pointer) const {
+    return base_ + static_cast<std::uint64_t>(pointer - data_);
+  }
 
   [[nodiscard]] Chunk locate(std::uint64_t address, Access access) const override {
     locates.fetch_add(1, std::memory_order_relaxed);

@@ -32,14 +32,18 @@ class HostileGuest {
   }
 
   void scribble(std::uint64_t address) { write(address, hostile_word(one_in(random_, 8) ? any_level() : level_of(address))); }
-  void write(std::uint64_t address, std::uint64_t word) { memory->word(host_base + address) = user_.big_endian ? __builtin_bswap64(word) : word; }
+  void write(std::uint64_t address, std::uint64_t word) {
+    memory->word(host_base + address) = user_.big_endian ? __builtin_bswap64(word) : word;
+  }
 
   void change_parent() {
     std::uint64_t const at = align_down(below(random_, size), log2_floor(granule_));
     Range const page{at, at + granule_ - 1};
     std::uint64_t const to = host_base + align_down(below(random_, size), log2_floor(granule_));
-    if (one_in(random_, 4)) EXPECT_TRUE(parent->unmap(page, Cut::split));
-    else EXPECT_TRUE(parent->replace(page, HostAddress(to), {.access = one_in(random_, 4) ? Access::reading() : Access::both()}));
+    if (one_in(random_, 4))
+      EXPECT_TRUE(parent->unmap(page, Cut::split));
+    else
+      EXPECT_TRUE(parent->replace(page, HostAddress(to), {.access = one_in(random_, 4) ? Access::reading() : Access::both()}));
   }
 
   // An iova whose walk is likely to be long: one that the formats' own root covers.
@@ -51,8 +55,10 @@ class HostileGuest {
 
   // DMA through the nested domain changes this memory, tables included.
   void dma(std::shared_ptr<Domain> const& domain, std::uint64_t iova) {
-    if (!device_->domain()) ASSERT_TRUE(device_->attach(domain));
-    else ASSERT_TRUE(device_->replace(domain));
+    if (!device_->domain())
+      ASSERT_TRUE(device_->attach(domain));
+    else
+      ASSERT_TRUE(device_->replace(domain));
     std::uint64_t word = hostile_word(any_level());
     (void)port_->write(Iova(iova), &word, sizeof(word));
     (void)port_->read(Iova(iova), &word, sizeof(word));
@@ -68,7 +74,9 @@ class HostileGuest {
 
  private:
   // Most tables lie where tables of their level lie, so that walks get somewhere.
-  [[nodiscard]] unsigned level_of(std::uint64_t address) const { return static_cast<unsigned>((address >> 14) % words_.geometry.levels); }
+  [[nodiscard]] unsigned level_of(std::uint64_t address) const {
+    return static_cast<unsigned>((address >> 14) % words_.geometry.levels);
+  }
   unsigned any_level() { return static_cast<unsigned>(below(random_, words_.geometry.levels)); }
   std::uint64_t any_of_level(unsigned level) {
     std::uint64_t const blocks = (size >> 14) / words_.geometry.levels;
@@ -84,7 +92,8 @@ class HostileGuest {
       word = words_.empty(level);
     } else if (sizes != 0 && (level == 0 || one_in(random_, 5))) {
       unsigned const lg2 = one_in(random_, 2) ? log2_floor(sizes) : alignment_lg2(sizes);
-      word = words_.leaf(one_in(random_, 3) ? address : align_down(address, lg2), level, lg2, {!one_in(random_, 4), !one_in(random_, 3)});
+      word = words_.leaf(one_in(random_, 3) ? address : align_down(address, lg2), level, lg2,
+                         {!one_in(random_, 4), !one_in(random_, 3)});
     } else if (level > 0 && !one_in(random_, 16)) {
       word = words_.table(one_in(random_, 6) ? address : any_of_level(level - 1), level);
     }
@@ -166,9 +175,11 @@ TEST_P(HostileTablesOf, ATableThatHoldsItselfIsGivenUpAndLeavesTheShadowEmpty) {
       bool const leaf = level == 0 || at % 0x8000 >= 0x7000;
       std::uint64_t const sizes = guest.words_.leaf_sizes(level);
       guest.write(at, leaf && sizes ? guest.words_.leaf(0, level, alignment_lg2(sizes), Access::both())
-                                    : guest.words_.table(one_in(random, 2) ? align_down(at, 15) : align_down(at, 15) - 0x8000, std::max(level, 1u)));
+                                    : guest.words_.table(one_in(random, 2) ? align_down(at, 15) : align_down(at, 15) - 0x8000,
+                                                         std::max(level, 1u)));
     }
-    UserPageTable const table{.format = GetParam().format, .root = std::uint64_t{top} * 0x8000, .big_endian = GetParam().big_endian};
+    UserPageTable const table{
+        .format = GetParam().format, .root = std::uint64_t{top} * 0x8000, .big_endian = GetParam().big_endian};
     auto const shadow = *ShadowDomain::create(guest.parent, table, {}, ShadowDomain::default_format, HostileGuest::budget);
     auto const nested = *NestedDomain::create(guest.parent, table);
     std::uint64_t const before = guest.memory->locates;

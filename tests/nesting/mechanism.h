@@ -45,7 +45,8 @@ class Judge {
     for (Access const access : {Access::reading(), Access::writing(), Access::both()}) {
       Outcome const expected = guest_.outcome(table_.model.current(iova), access);
       Translation const t = mechanism.domain->translate(tagged(iova), access, Update::no);
-      ASSERT_EQ(t.ok(), expected.ok()) << about(mechanism, iova, access) << name(t.reason) << " instead of " << name(expected.reason);
+      ASSERT_EQ(t.ok(), expected.ok()) << about(mechanism, iova, access) << name(t.reason) << " instead of "
+                                       << name(expected.reason);
       if (!t.ok()) {
         EXPECT_TRUE(t.reason == expected.reason || (expected.reason == Reason::not_mapped && is_spoilt(t.reason)))
             << about(mechanism, iova, access) << name(t.reason) << " instead of " << name(expected.reason);
@@ -77,7 +78,8 @@ class Judge {
     return text;
   }
   static bool is_spoilt(Reason reason) {
-    return reason == Reason::malformed || reason == Reason::address_size || reason == Reason::access_flag || reason == Reason::table_unreachable;
+    return reason == Reason::malformed || reason == Reason::address_size || reason == Reason::access_flag ||
+           reason == Reason::table_unreachable;
   }
 
   // Where the format ignores the top byte, devices put anything there.
@@ -100,7 +102,8 @@ class Judge {
       Access const access = one_in(random_, 2) ? Access::reading() : Access::writing();
       Outcome const expected = guest_.outcome(table_.model.current(iova), access);
       Translation const t = mechanism.domain->translate(tagged(iova), access, one_in(random_, 2) ? Update::yes : Update::no);
-      ASSERT_EQ(t.ok(), expected.ok()) << about(mechanism, iova, access) << name(t.reason) << " instead of " << name(expected.reason);
+      ASSERT_EQ(t.ok(), expected.ok()) << about(mechanism, iova, access) << name(t.reason) << " instead of "
+                                       << name(expected.reason);
       if (t.ok()) {
         ASSERT_EQ(t.output, expected.host + iova % unit_size) << about(mechanism, iova, access);
       }
@@ -151,7 +154,9 @@ class Judge {
     written.push_back(std::move(guests));
   }
 
-  [[nodiscard]] bool known(std::uint64_t iova) const { return table_.shape().lower.contains(iova) || (table_.shape().upper && table_.shape().upper->contains(iova)); }
+  [[nodiscard]] bool known(std::uint64_t iova) const {
+    return table_.shape().lower.contains(iova) || (table_.shape().upper && table_.shape().upper->contains(iova));
+  }
 
   Guest& guest_;
   UserTable& table_;

@@ -13,7 +13,7 @@ namespace swiommu::nesting {
 class SmallGuest : public testing::Test {
  protected:
   static constexpr std::uint64_t r = 1, w = 2, rw = 3, accessed = bit(8), dirty = bit(9);
-  static constexpr std::uint64_t guest = 0x100000;     // guest address of the first byte
+  static constexpr std::uint64_t guest = 0x100000;  // guest address of the first byte
   static constexpr std::uint64_t size = 0x100000;
   static constexpr std::uint64_t host_base = 0x7000000;  // its host address
   static constexpr std::uint64_t root = guest, level1 = guest + 0x1000, level0 = guest + 0x2000;
@@ -51,7 +51,8 @@ class SmallGuest : public testing::Test {
 
 // A device with one port, attached.
 struct Attached {
-  Attached(Host const& host, std::shared_ptr<Domain> domain, DeviceOptions const& options = {}) : device(*Device::create(host, options)) {
+  Attached(Host const& host, std::shared_ptr<Domain> domain, DeviceOptions const& options = {})
+      : device(*Device::create(host, options)) {
     EXPECT_TRUE(device->attach(std::move(domain)));
     port = *device->open_port();
   }

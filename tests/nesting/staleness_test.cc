@@ -12,7 +12,10 @@ namespace {
 class History {
  public:
   History(FormatCase const& user, FormatCase const& parent, Layout layout, std::uint64_t seed)
-      : random_(seed), guest_(parent, layout, random_), table_(user, guest_, random_), judge_(guest_, table_, random_),
+      : random_(seed),
+        guest_(parent, layout, random_),
+        table_(user, guest_, random_),
+        judge_(guest_, table_, random_),
         nested_("nested", false, guest_, *NestedDomain::create(guest_.parent, table_.description)),
         shadow_("shadow", true, guest_, *ShadowDomain::create(guest_.parent, table_.description)) {
     invalidate(Range::all());
@@ -140,8 +143,8 @@ class History {
     visit_coalesced(*mechanism.domain, Range::all(), [&](MappedRange const& mapping) {
       if (mapping.attributes.access == Access{}) return true;
       for (std::uint64_t offset = 0; offset < mapping.range.length(); offset += unit_size, ++next) {
-        EXPECT_TRUE(next != expected.end() && next->first == mapping.range.start + offset && next->second.host == mapping.output + offset &&
-                    next->second.rights == mapping.attributes.access)
+        EXPECT_TRUE(next != expected.end() && next->first == mapping.range.start + offset &&
+                    next->second.host == mapping.output + offset && next->second.rights == mapping.attributes.access)
             << mechanism.name << std::hex << " shows 0x" << mapping.range.start + offset << " -> 0x" << mapping.output + offset;
         if (testing::Test::HasFailure()) return false;
       }
@@ -168,7 +171,8 @@ TEST_P(StalenessOf, EveryTranslationIsOneThatThePathHasHeldSinceItsInvalidation)
   for (FormatCase const& parent : parent_formats())
     for (Layout const layout : {Layout::one_to_one, Layout::scattered}) {
       std::ostringstream about;
-      about << "SWIOMMU_SEED=" << seed() << ", parent " << parent.name << (layout == Layout::scattered ? ", scattered" : ", one to one");
+      about << "SWIOMMU_SEED=" << seed() << ", parent " << parent.name
+            << (layout == Layout::scattered ? ", scattered" : ", one to one");
       SCOPED_TRACE(about.str());
       History(GetParam(), parent, layout, ++number).steps(effort(150));
       if (HasFailure()) return;

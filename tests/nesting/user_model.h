@@ -48,8 +48,10 @@ class UserModel {
     if (old == value) return;
     auto& past = past_[iova];
     if (std::ranges::find(past, old) == past.end()) past.push_back(old);
-    if (value.present) current_[iova] = value;
-    else current_.erase(iova);
+    if (value.present)
+      current_[iova] = value;
+    else
+      current_.erase(iova);
   }
   void map(Range iovas, std::uint64_t guest, Access rights) {
     for (std::uint64_t at = iovas.start;; at += unit_size) {

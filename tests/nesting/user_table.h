@@ -84,7 +84,9 @@ class UserTable {
   Range any_pages() {
     Range const& window = any_of(random_, windows_);
     std::uint64_t const pages = window.length() >> page_lg2_;
-    std::uint64_t const first = below(random_, pages), count = 1 + below(random_, std::min<std::uint64_t>(pages - first, bit(static_cast<unsigned>(below(random_, 6)))));
+    std::uint64_t const first = below(random_, pages),
+                        count = 1 + below(random_,
+                                          std::min<std::uint64_t>(pages - first, bit(static_cast<unsigned>(below(random_, 6)))));
     return {window.start + (first << page_lg2_), window.start + ((first + count) << page_lg2_) - 1};
   }
 
@@ -115,7 +117,8 @@ class UserTable {
     std::uint64_t const iova = align_down(any_iova(), page_lg2_);
     UserValue const value = model.current(iova);
     if (!value.present) return std::nullopt;
-    return apply({iova, iova + low_bits(page_lg2_)}, value.guest, one_in(random_, 2) ? Access::reading() : Access::both(), Existing::replace);
+    return apply({iova, iova + low_bits(page_lg2_)}, value.guest, one_in(random_, 2) ? Access::reading() : Access::both(),
+                 Existing::replace);
   }
 
   std::optional<Range> apply(Range range, std::uint64_t output, Access asked, Existing existing) {
@@ -123,8 +126,11 @@ class UserTable {
     Gather gather;
     auto const mapped = table_->map(range, output, {.access = asked}, existing, Cut::split, gather);
     gather.finish();
-    if (mapped) model.map(range, output, format_.rights(asked));
-    else EXPECT_TRUE(mapped.error().code == ENOMEM || (existing == Existing::refuse && mapped.error().code == EEXIST)) << mapped.error().message();
+    if (mapped)
+      model.map(range, output, format_.rights(asked));
+    else
+      EXPECT_TRUE(mapped.error().code == ENOMEM || (existing == Existing::refuse && mapped.error().code == EEXIST))
+          << mapped.error().message();
     return touched;
   }
 
@@ -135,8 +141,10 @@ class UserTable {
     Gather gather;
     auto const unmapped = table_->unmap(range, Cut::split, gather);
     gather.finish();
-    if (unmapped) model.unmap(range);
-    else EXPECT_EQ(unmapped.error().code, ENOMEM) << unmapped.error().message();
+    if (unmapped)
+      model.unmap(range);
+    else
+      EXPECT_EQ(unmapped.error().code, ENOMEM) << unmapped.error().message();
     return touched;
   }
 
@@ -155,7 +163,8 @@ class UserTable {
     std::uint64_t word = words_.empty(step.level);
     switch (below(random_, 3)) {
       case 0:
-        do word = random_(); while (words_.kind(word, step.level) != EntryKind::empty && words_.kind(word, step.level) != EntryKind::malformed);
+        do word = random_();
+        while (words_.kind(word, step.level) != EntryKind::empty && words_.kind(word, step.level) != EntryKind::malformed);
         break;
       case 1:
         if (step.level > 0) word = words_.table(std::uint64_t{0x80000000} + (below(random_, 1 << 16) << 16), step.level);
