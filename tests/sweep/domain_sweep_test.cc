@@ -196,8 +196,10 @@ TEST_F(ShadowSweep, ChangesOfTheParent) {
     for (bool const tables : {false, true}) {
       auto const with_failure = [&](auto call) {
         std::optional<FailingNew> failing;
-        if (tables) tree.host.tables->fail_after(n);
-        else failing.emplace(n);
+        if (tables)
+          tree.host.tables->fail_after(n);
+        else
+          failing.emplace(n);
         bool const done = call().has_value();
         if (failing) failing->allow();
         tree.host.tables->fail_after(TableAllocator::never);

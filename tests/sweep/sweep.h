@@ -1,15 +1,15 @@
 // For tests: makes a call fail at its first allocation, its second, ... until it needs no more.
 #pragma once
-#include <functional>
 #include <gtest/gtest.h>
+#include <functional>
 
 #include "failing_new.h"
 #include "swiommu/memory/table_allocator.h"
 
 namespace swiommu {
 
-// `call` returns a Result<>; `unchanged` is called after each failure, with memory at hand again. Returns how many allocations had
-// to fail before the call succeeded, which is what it needs; each failure must be ENOMEM.
+// `call` returns a Result<>; `unchanged` is called after each failure, with memory at hand again. Returns how many allocations
+// had to fail before the call succeeded, which is what it needs; each failure must be ENOMEM.
 template <class Call, class Unchanged>
 unsigned sweep_new(Call call, Unchanged unchanged) {
   for (unsigned n = 0; n < 10'000; n++) {
