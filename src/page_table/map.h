@@ -42,6 +42,8 @@ class Mapper {
       if (unsigned const lg2 = best_size_lg2(level, at, target.at(at), range.last); lg2 != 0) {
         last = at | low_bits(lg2);
         if (table) SWIOMMU_TRY(plan_leaves(level, *table, {at, last}, existing));
+      } else if (level == 0) {
+        return fail(EINVAL, "not aligned to the smallest page");
       } else {
         last = std::min(g.item(level, at).last, range.last);
         std::optional<std::uint64_t> child;
