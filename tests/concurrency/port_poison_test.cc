@@ -41,7 +41,7 @@ INSTANTIATE_TEST_SUITE_P(PortConcurrency, PortConcurrencyPages,
 // Two threads, each with every other page, unmap, map and replace.
 TEST_P(PortConcurrencyPages, AreNotTouchedOnceUnmappedOrReplaced) {
   DmaThreads dma({tree.device, GetParam().pasids, tree.data()}, 2);
-  std::atomic<std::uint64_t> broken = 0, turns = 0;
+  std::atomic<std::uint64_t> broken = 0;
   auto const change = [&](std::uint64_t odd) {
     std::array<bool, slots> elsewhere{};  // the page is mapped to its spare
     for (std::uint64_t turn = 0; turn < least || !dma.did(least); turn++) {
