@@ -39,10 +39,15 @@ Result<std::shared_ptr<TableAllocator>> TableAllocator::create(std::uint64_t res
     ::munmap(reinterpret_cast<void*>(aligned), reserve);
     return fail(ENOMEM, "no address space for page tables");
   }
-  return guarded([&]() -> Result<std::shared_ptr<TableAllocator>> {
-    return std::shared_ptr<TableAllocator>(
-        new TableAllocator(reinterpret_cast<std::byte*>(aligned), reserve, static_cast<std::uint32_t*>(side)));
-  });
+  auto* const base = reinterpret_cast<std::byte*>(aligned);
+  auto* const allocator = new (std::nothrow) TableAllocator(base, reserve, static_cast<std::uint32_t*>(side));
+  if (allocator == nullptr) {
+    ::munmap(base, reserve);
+    ::munmap(side, side_bytes(reserve));
+    return out_of_memory();
+  }
+  // From here on the shared pointer owns it, also if there is no memory for its counts.
+  return guarded([&]() -> Result<std::shared_ptr<TableAllocator>> { return std::shared_ptr<TableAllocator>(allocator); });
 }
 
 TableAllocator::~TableAllocator() {
