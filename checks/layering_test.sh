@@ -29,6 +29,9 @@ expect accepted src/hardware/vtd/root.cc '#include "hardware/vtd/root.h"'
 expect accepted include/swiommu/device/port.h '#include "swiommu/domain/nested.h"'
 expect accepted src/memory/image.cc '#include <libelf.h>'
 expect accepted src/base/bits.h '#include <sys/mman.h>'
+# what Linux says, for everybody
+expect accepted src/base/result.cc '#include "swiommu/uapi/iommufd.h"'
+expect refused include/swiommu/uapi/iommufd.h '#include "swiommu/base/bits.h"'
 # a test may look at everything
 expect accepted src/base/range_test.cc '#include "device/port.h"'
 expect accepted src/page_table/formats/amd_v1_test.cc '#include "page_table/map.h"'

@@ -52,6 +52,16 @@ function(swiommu_test_program target library)
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} PROPERTIES TIMEOUT ${SWIOMMU_TEST_TIMEOUT})
 endfunction()
 
+# Linux' own <linux/iommufd.h>, if there is one: installed, or in a kernel tree that ./dev conformance has unpacked.
+file(GLOB kernel_headers build/conformance/*/include/uapi/linux/iommufd.h)
+list(TRANSFORM kernel_headers REPLACE "/linux/iommufd.h$" "" OUTPUT_VARIABLE kernel_header_folders)
+find_file(SWIOMMU_LINUX_IOMMUFD_H linux/iommufd.h PATHS ${kernel_header_folders})
+mark_as_advanced(SWIOMMU_LINUX_IOMMUFD_H)
+if(SWIOMMU_LINUX_IOMMUFD_H)
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/uapi/linux_iommufd_layout_test.cc PROPERTIES
+    COMPILE_DEFINITIONS SWIOMMU_LINUX_IOMMUFD_H="${SWIOMMU_LINUX_IOMMUFD_H}")
+endif()
+
 if(test_sources)
   swiommu_test_program(swiommu_tests swiommu ${test_sources})
   if(TARGET swiommu_subcommands)
