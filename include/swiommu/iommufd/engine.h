@@ -1,0 +1,50 @@
+// The whole of /dev/iommu for one process that owns it: what all files that are opened share.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "swiommu/base/result.h"
+#include "swiommu/domain/host.h"
+#include "swiommu/iommufd/open_file.h"
+#include "swiommu/iommufd/process.h"
+#include "swiommu/memory/host_address_space.h"
+#include "swiommu/profile/profile.h"
+
+namespace swiommu::iommufd {
+
+// One line a call, without a line feed. From any thread.
+using CallLog = std::function<void(std::string_view line)>;
+
+// Threads: everything from any thread. Files keep the engine alive.
+class Engine : public std::enable_shared_from_this<Engine> {
+ public:
+  // ENOMEM; ENOSYS.
+  static Result<std::shared_ptr<Engine>> create(Profile profile, CallLog log = {});
+  ~Engine();
+  Engine(Engine const&) = delete;
+  Engine& operator=(Engine const&) = delete;
+
+  // open("/dev/iommu"). ENOMEM.
+  Result<std::shared_ptr<OpenFile>> open();
+  // open("/dev/vfio/vfio"): the same, for programs of the type 1 interface. ENOMEM.
+  Result<std::shared_ptr<OpenFile>> open_container();
+
+  [[nodiscard]] Profile const& profile() const { return profile_; }
+  [[nodiscard]] Host const& host() const { return host_; }
+  [[nodiscard]] HostAddressSpace& addresses() const { return *addresses_; }
+  [[nodiscard]] Processes& processes() { return processes_; }
+  [[nodiscard]] CallLog const& log() const { return log_; }
+
+ private:
+  Engine(Profile profile, CallLog log, std::shared_ptr<HostAddressSpace> addresses, Host host);
+
+  Profile const profile_;
+  CallLog const log_;
+  std::shared_ptr<HostAddressSpace> const addresses_;
+  Host const host_;
+  Processes processes_;
+};
+
+}  // namespace swiommu::iommufd

@@ -1,0 +1,34 @@
+#include "iommufd/file.h"
+
+#include <unistd.h>
+
+#include "iommufd/commands.h"
+#include "iommufd/dispatch.h"
+
+namespace swiommu::iommufd {
+
+OwnedDescriptor::~OwnedDescriptor() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Result<std::uint64_t> OpenFile::ioctl(Caller&, std::uint32_t, std::uint64_t) { return fail(ENOTTY, "this file has no ioctls"); }
+Result<std::uint64_t> OpenFile::read(Caller&, std::uint64_t, std::uint64_t) { return fail(EINVAL, "this file cannot be read"); }
+Result<std::uint64_t> OpenFile::write(Caller&, std::uint64_t, std::uint64_t) {
+  return fail(EINVAL, "this file cannot be written");
+}
+Result<std::shared_ptr<MappableMemory>> OpenFile::map(std::uint64_t, std::uint64_t, int, int) {
+  return fail(ENODEV, "this file cannot be mapped");
+}
+
+File::~File() {
+  Lock const lock(mutex_);
+  objects_.clear();
+}
+
+Result<std::uint64_t> File::ioctl(Caller& caller, std::uint32_t request, std::uint64_t argument) {
+  if (is_type1(request)) return type1_ioctl(*this, caller, request, argument);
+  SWIOMMU_TRY(dispatch(operations(), *this, caller, request, argument));
+  return 0;
+}
+
+}  // namespace swiommu::iommufd

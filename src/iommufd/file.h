@@ -1,0 +1,47 @@
+// /dev/iommu, opened: objects, and the ioctls on them.
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "iommufd/object_table.h"
+#include "swiommu/base/mutex.h"
+#include "swiommu/iommufd/caller.h"
+#include "swiommu/iommufd/engine.h"
+
+namespace swiommu::iommufd {
+
+class Ioas;
+
+// Lock order: the file's mutex, then everything of domain/ and device/, then the mutexes of queues. Every ioctl runs with the
+// file's mutex held. What devices do (DMA, page requests, events) never takes it.
+class File final : public OpenFile, public std::enable_shared_from_this<File> {
+ public:
+  enum class Charge : bool { user, process };  // whose limit pinned pages count against (IOMMU_OPTION_RLIMIT_MODE)
+
+  File(std::shared_ptr<Engine> engine, Charge charge) : engine_(std::move(engine)), charge_(charge) {}
+  ~File() override;
+
+  char const* name() const override { return "/dev/iommu"; }
+  Result<std::uint64_t> ioctl(Caller& caller, std::uint32_t request, std::uint64_t argument) override;
+  Result<std::shared_ptr<MappableMemory>> map(std::uint64_t offset, std::uint64_t length, int protection, int flags) override;
+
+  [[nodiscard]] Engine& engine() const { return *engine_; }
+  [[nodiscard]] Mutex& mutex() const SWIOMMU_RETURNS_MUTEX(mutex_) { return mutex_; }
+
+  // All below: mutex held.
+  [[nodiscard]] ObjectTable& objects() { return objects_; }
+  [[nodiscard]] Charge charge() const { return charge_; }
+  void set_charge(Charge charge) { charge_ = charge; }
+  // The address space of the type 1 interface (VFIO_IOAS): not a user of it.
+  [[nodiscard]] std::shared_ptr<Ioas> compatibility_ioas() const { return compatibility_ioas_.lock(); }
+  void set_compatibility_ioas(std::weak_ptr<Ioas> ioas) { compatibility_ioas_ = std::move(ioas); }
+
+ private:
+  std::shared_ptr<Engine> const engine_;
+  mutable Mutex mutex_;
+  ObjectTable objects_;
+  Charge charge_;
+  std::weak_ptr<Ioas> compatibility_ioas_;
+};
+
+}  // namespace swiommu::iommufd
