@@ -62,8 +62,8 @@ Result<void> check_tail(Caller& caller, std::uint64_t address, std::uint32_t kno
 
 std::span<Operation const> operations() { return native; }
 
-Result<void> dispatch(std::span<Operation const> table, File& file, Caller& caller, std::uint32_t request,
-                      std::uint64_t argument) {
+Result<std::uint64_t> dispatch(std::span<Operation const> table, File& file, Caller& caller, std::uint32_t request,
+                               std::uint64_t argument) {
   std::uint32_t size = 0;
   if (!caller.copy_in(argument, std::as_writable_bytes(std::span(&size, 1))))
     return fail(EFAULT, "the structure's size cannot be read");
@@ -79,8 +79,7 @@ Result<void> dispatch(std::span<Operation const> table, File& file, Caller& call
   if (!caller.copy_in(argument, std::span(bytes).first(std::min(size, row->size))))
     return fail(EFAULT, "the structure cannot be read");
   if (size > row->size) {
-    auto const tail = check_tail(caller, argument, row->size, size);
-    if (!tail) return tail;
+    SWIOMMU_TRY(check_tail(caller, argument, row->size, size));
   }
   Lock const lock(file.mutex());
   return guarded([&] { return row->run(file, caller, std::span(bytes).first(row->size), argument, size); });

@@ -27,8 +27,7 @@ File::~File() {
 
 Result<std::uint64_t> File::ioctl(Caller& caller, std::uint32_t request, std::uint64_t argument) {
   if (is_type1(request)) return type1_ioctl(*this, caller, request, argument);
-  SWIOMMU_TRY(dispatch(operations(), *this, caller, request, argument));
-  return 0;
+  return dispatch(operations(), *this, caller, request, argument);
 }
 
 }  // namespace swiommu::iommufd
