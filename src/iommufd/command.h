@@ -5,6 +5,7 @@
 #include <span>
 
 #include "iommufd/file.h"
+#include "iommufd/user_data.h"
 
 namespace swiommu::iommufd {
 
@@ -28,26 +29,6 @@ struct Command {
     auto responded = respond();
     if (responded) object.publish();
     return responded;
-  }
-};
-
-// A pointer to data beside the structure (data_uptr, data_len), as drivers read it.
-struct UserData {
-  std::uint32_t type = 0;
-  std::uint64_t address = 0;
-  std::uint32_t length = 0;
-
-  // The data as a structure of type `wanted`, zero-extended. EINVAL: another type; shorter than `least` or longer than the
-  // structure. EFAULT.
-  template <class Structure>
-  Result<Structure> read(Caller& caller, std::uint32_t wanted, std::size_t least) const {
-    if (type != wanted) return fail(EINVAL, "data of another type than this hardware takes");
-    if (address == 0) return fail(EFAULT, "no data");
-    if (length < least || length > sizeof(Structure)) return fail(EINVAL, "data of a length that this type does not have");
-    Structure structure{};
-    if (!caller.copy_in(address, std::as_writable_bytes(std::span(&structure, 1)).first(length)))
-      return fail(EFAULT, "the data cannot be read");
-    return structure;
   }
 };
 

@@ -1,0 +1,91 @@
+// A device as the machine has it, before any program opens it: whose DMA it is, behind which IOMMU, together with which others.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "swiommu/base/mutex.h"
+#include "swiommu/base/range.h"
+#include "swiommu/base/result.h"
+#include "swiommu/device/device.h"
+
+namespace swiommu::iommufd {
+
+class DeviceGroup;
+class Driver;
+class PageRequests;
+struct PageRequest;
+struct PageResponse;
+
+// Iovas that a device cannot use for memory.
+struct ReservedRegion {
+  enum class Kind : std::uint8_t {
+    direct,            // must be mapped 1:1 by whoever owns the machine
+    direct_relaxable,  // the same, but a virtual machine may use it
+    reserved,
+    hardware_msi,  // writes are messages
+    software_msi,  // where doorbells are mapped
+  };
+  Range iovas;
+  Kind kind = Kind::reserved;
+};
+
+struct DeviceCapabilities {
+  bool cache_coherent = true;       // EINVAL at bind() without it
+  bool isolated_interrupts = true;  // EPERM at bind() without it
+  bool dirty_tracking = false;
+  bool pasid_exec = false;  // PCI PASID capability
+  bool pasid_priv = false;
+  bool set_pasid = true;  // the driver can attach PASIDs
+  bool ats = false;
+  bool page_requests = false;     // PCI PRI capability
+  bool virtual_function = false;  // of SR-IOV
+};
+
+// Threads: immutable but for what other classes guard themselves. DMA and page requests from any thread.
+class PhysicalDevice {
+ public:
+  // A device alone in its group unless told otherwise. `device` is where its DMA goes; its pasid_bits say how many PASIDs it has
+  // (0: none). `responses` is called for each group of page requests that was reported, once, on any thread, and must not
+  // call back. ENOMEM.
+  struct Options {
+    DeviceCapabilities capabilities;
+    std::vector<ReservedRegion> reserved;
+    std::shared_ptr<DeviceGroup> group;
+    std::function<void(PageResponse const&)> responses;
+  };
+  static Result<std::shared_ptr<PhysicalDevice>> create(std::shared_ptr<Device> device, std::shared_ptr<Driver> driver,
+                                                        Options options);
+  ~PhysicalDevice();
+  PhysicalDevice(PhysicalDevice const&) = delete;
+  PhysicalDevice& operator=(PhysicalDevice const&) = delete;
+
+  [[nodiscard]] std::shared_ptr<Device> const& device() const { return device_; }
+  [[nodiscard]] std::shared_ptr<Driver> const& driver() const { return driver_; }
+  [[nodiscard]] std::shared_ptr<DeviceGroup> const& group() const { return options_.group; }
+  [[nodiscard]] DeviceCapabilities const& capabilities() const { return options_.capabilities; }
+  [[nodiscard]] std::vector<ReservedRegion> const& reserved() const { return options_.reserved; }
+  // 0: the device has no PASIDs.
+  [[nodiscard]] std::uint64_t pasids() const {
+    return device_->options().pasid_bits == 0 ? 0 : bit(device_->options().pasid_bits);
+  }
+
+  // The device asks for pages. Requests of one group wait until the last one comes; then the group goes to the fault queue of
+  // what the device, or its PASID, is attached to. EINVAL: nobody listens there; the response (invalid) has been given, if this
+  // was the last request. ENOMEM.
+  Result<void> report(PageRequest const& request);
+
+  [[nodiscard]] PageRequests& page_requests() const { return *page_requests_; }
+
+ private:
+  PhysicalDevice(std::shared_ptr<Device> device, std::shared_ptr<Driver> driver, Options options);
+
+  std::shared_ptr<Device> const device_;
+  std::shared_ptr<Driver> const driver_;
+  Options const options_;
+  std::unique_ptr<PageRequests> page_requests_;
+};
+
+}  // namespace swiommu::iommufd
