@@ -32,7 +32,11 @@ class Backing {
   // Sees to it that these pages (counted from the one with the first byte) are there and can be read, and written to if the
   // backing is writable; contents do not change. Takes as long as faulting them in takes.
   // EFAULT: some of them are not there, or not accessible; ENOMEM: the system is out of memory; ERANGE: beyond the last page.
-  Result<> fault_in(std::uint64_t first_page, std::uint64_t last_page) const;
+  virtual Result<> fault_in(std::uint64_t first_page, std::uint64_t last_page) const;
+
+  // Log2 of the size of the host's pages that it consists of; neighbours of that size need not be neighbours in the machine's
+  // memory. May be slow.
+  [[nodiscard]] virtual unsigned page_size_lg2() const { return host_page_lg2; }
 
  protected:
   Backing(HostAddressSpace& space, HostAddress address, std::uint64_t length, bool writable)

@@ -1,0 +1,94 @@
+#include "swiommu/memory/file_memory.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <limits>
+#include <utility>
+
+#include "swiommu/base/bits.h"
+
+namespace swiommu {
+namespace {
+
+constexpr std::uint64_t longest = std::numeric_limits<off_t>::max();
+
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(Descriptor const&) = delete;
+  Descriptor& operator=(Descriptor const&) = delete;
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  [[nodiscard]] int get() const { return number_; }
+  int release() { return std::exchange(number_, -1); }
+
+ private:
+  int number_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<FileMemory>> FileMemory::create(HostAddressSpace& space, int descriptor, std::uint64_t offset,
+                                                       std::uint64_t length, bool writable) {
+  return guarded([&]() -> Result<std::unique_ptr<FileMemory>> {
+    Descriptor own(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+    struct statfs system{};
+    if (own.get() < 0) return fail(errno, fmt::format("the descriptor {} of memory to map", descriptor));
+    bool const known = ::fstatfs(own.get(), &system) == 0;
+    bool const huge = known && system.f_type == HUGETLBFS_MAGIC;
+    auto const unit = huge ? static_cast<std::uint64_t>(system.f_bsize) : host_page_size;
+    std::uint64_t const lead = offset & (unit - 1);
+    if (offset > longest || length > longest - lead || lead + length > longest - (offset - lead))
+      return fail(EOVERFLOW, fmt::format("{:#x} bytes from offset {:#x} of a file", length, offset));
+    std::uint64_t const mapped = huge ? (lead + length + (unit - 1)) & ~(unit - 1) : lead + length;
+    auto address = space.map_shared(own.get(), offset - lead, mapped, writable);
+    bool const pinnable = address && known && (huge || system.f_type == TMPFS_MAGIC);
+    if (!address) {
+      int const code = address.error().code;
+      if (code != EACCES && code != ENODEV && code != EPERM && code != EINVAL && code != EOVERFLOW)
+        return std::unexpected(std::move(address).error());
+      // Stands for what can never be pinned: as large, and empty.
+      Descriptor const nothing(::memfd_create("swiommu-nothing", MFD_CLOEXEC));
+      if (nothing.get() < 0) return fail(errno, "cannot make a memfd");
+      address = space.map_shared(nothing.get(), 0, lead + length, writable);
+      if (!address) return std::unexpected(std::move(address).error());
+    }
+    Place const place{*address, pinnable || huge ? mapped : lead + length};
+    std::unique_ptr<FileMemory> memory(new (std::nothrow) FileMemory(space, place, lead, length, writable));
+    if (!memory) {
+      space.unmap_shared(place.address, place.length, writable);
+      return out_of_memory();
+    }
+    memory->descriptor_ = own.release();
+    memory->offset_ = offset;
+    memory->pinnable_ = pinnable;
+    if (huge) memory->page_size_lg2_ = log2_floor(unit);
+    return memory;
+  });
+}
+
+FileMemory::~FileMemory() {
+  space_.unmap_shared(mapped_.address, mapped_.length, writable());
+  ::close(descriptor_);
+}
+
+Result<> FileMemory::fault_in(std::uint64_t first_page, std::uint64_t last_page) const {
+  return guarded([&]() -> Result<> {
+    struct stat status{};
+    if (!pinnable_ || ::fstat(descriptor_, &status) != 0) return fail(EINVAL, "a file of a kind that cannot be pinned");
+    auto const size = static_cast<std::uint64_t>(status.st_size);
+    // As Linux does it: whole pages must lie inside the file.
+    if (align_down(offset_, host_page_lg2) + ((last_page + 1) << host_page_lg2) > size)
+      return fail(EINVAL, fmt::format("{:#x} bytes from offset {:#x} of a file of {:#x} bytes", length(), offset_, size));
+    return Backing::fault_in(first_page, last_page);
+  });
+}
+
+}  // namespace swiommu
