@@ -71,8 +71,8 @@ Result<void> access_pages(TestCall const& call) {
   return (*access)->pin(
       iova, arguments.length, (arguments.flags & access_writes) != 0,
       [&](std::span<PagesSlice const> pinned, std::uint32_t item) -> Result<void> {
-        if (arguments.address != 0) SWIOMMU_TRY(
-              compare_pages(call.caller(), arguments.address, call.file().engine().addresses(), pinned));
+        if (arguments.address != 0)
+          SWIOMMU_TRY(compare_pages(call.caller(), arguments.address, call.file().engine().addresses(), pinned));
         arguments.out_item = item;
         return call.command.respond();
       });

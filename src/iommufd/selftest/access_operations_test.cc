@@ -8,7 +8,8 @@ namespace {
 class SelftestAccessTest : public SelftestFixture {
  protected:
   // The number of the item, or the errno negated.
-  long pin(long access, std::uint64_t iova, std::uint64_t length, std::uint64_t address = 0, std::uint32_t flags = access_writes) {
+  long pin(long access, std::uint64_t iova, std::uint64_t length, std::uint64_t address = 0,
+           std::uint32_t flags = access_writes) {
     auto c = command(TestOperation::access_pages, static_cast<std::uint32_t>(access));
     c.access_pages = {.flags = flags, .out_item = 0, .iova = iova, .length = length, .address = address};
     long const result = test(c);
@@ -83,7 +84,8 @@ TEST_F(SelftestAccessTest, PinsAsOftenAsAskedAndComparesThePages) {
   EXPECT_EQ(unpin(made, 0), 0);
   EXPECT_EQ(unpin(made, 0), -ENOENT);
   EXPECT_EQ(unpin(made, 1), 0);
-  EXPECT_EQ(pin(made, first_iova + 100, 10, memory.address() + 100), 2);
+  EXPECT_EQ(pin(made, first_iova + page, 10, memory.address() + page), 2);
+  EXPECT_EQ(pin(made, first_iova + 100, 10), -EINVAL);
   EXPECT_EQ(pin(made, first_iova, page, memory.address() + page), -EBADE);
   EXPECT_EQ(pin(made, first_iova, 2 * page, memory.address() + 3 * page), -EBADE);
   EXPECT_EQ(pin(made, first_iova, page, 0x1000), -EFAULT);
@@ -94,7 +96,7 @@ TEST_F(SelftestAccessTest, PinsAsOftenAsAskedAndComparesThePages) {
   EXPECT_EQ(pin(access(space, 0), first_iova, page), -EOPNOTSUPP);
   // What failed has no number.
   EXPECT_EQ(pin(made, first_iova, page), 3);
-  EXPECT_EQ(pin(made, std::uint64_t{5} << 32 | 0, page, 0, access_writes | access_nth_area), 4);
+  EXPECT_EQ(pin(made, page << 32 | 0, page, 0, access_writes | access_nth_area), 4);
 }
 
 TEST_F(SelftestAccessTest, UnmappingTakesPinsBack) {

@@ -7,13 +7,14 @@
 //   7.3     2 KiB and 4 KiB                                EINVAL
 //
 // A write sets the dirty bits of one leaf, so the sizes of leaves show. What the kernels map is larger in both of the last, but
-// 7.2 reports of a dirty leaf of 4 KiB only the first half, which leaves of 2 KiB do as well; and 4 KiB pages are seldom neighbours
-// in a machine's memory, as they always are here. From 7.2 on a table of its own kind (mock_table_huge) has leaves of 4 KiB and
-// 1 MiB instead.
+// 7.2 reports of a dirty leaf of 4 KiB only the first half, which leaves of 2 KiB do as well; and 4 KiB pages are seldom
+// neighbours in a machine's memory, as they always are here. From 7.2 on a table of its own kind (mock_table_huge) has leaves of
+// 4 KiB and 1 MiB instead.
 //
 // The programs send the same from 7.2 to 7.3, so the profile says which: "kernel-selftest-7.3", and "kernel-selftest" for those
 // before. 6.12 is recognised by the length of its data for HWPTs.
 #pragma once
+#include <cerrno>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -39,5 +40,7 @@ std::uint64_t leaf_sizes(Leaves usual, MockTable table, std::uint32_t device_fla
 
 // Data of a HWPT, valid otherwise, that only 6.12 passes.
 inline bool is_of_6_12(UserData const& data) { return data.length == least_mock_hwpt_data; }
+
+constexpr int invalidation_refusal_of(bool linux_6_12) { return linux_6_12 ? ENOENT : EINVAL; }
 
 }  // namespace swiommu::iommufd::selftest

@@ -69,8 +69,7 @@ Result<std::unique_ptr<DriverViommu>> MockDriver::make_viommu(Viommu& viommu, Ph
 bool MockDriver::show(MockDeviceState& state, PhysicalDevice const& device, Hwpt const* hwpt) {
   Viommu* viommu = nullptr;
   std::uint64_t virtual_id = 0;
-  if (hwpt != nullptr && hwpt->type() == ObjectType::hwpt_nested)
-    viommu = static_cast<HwptNested const*>(hwpt)->viommu().get();
+  if (hwpt != nullptr && hwpt->type() == ObjectType::hwpt_nested) viommu = static_cast<HwptNested const*>(hwpt)->viommu().get();
   if (viommu != nullptr) {
     auto const found = viommu->virtual_id(device);
     if (!found) return false;

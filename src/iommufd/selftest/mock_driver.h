@@ -37,9 +37,11 @@ class MockDriver final : public Driver {
   bool has_viommus(PhysicalDevice const&, std::uint32_t type) const override { return type == mock_viommu_type; }
   Result<std::unique_ptr<DriverViommu>> make_viommu(Viommu& viommu, PhysicalDevice const& device,
                                                     std::optional<UserData> const& data, Caller& caller) override;
-  Result<std::shared_ptr<Domain>> attach(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt, Hwpt const* old) override;
+  Result<std::shared_ptr<Domain>> attach(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt,
+                                         Hwpt const* old) override;
   void withdraw(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt, Hwpt* old) noexcept override;
   void detach(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt) noexcept override;
+  int invalidation_refusal() const override { return invalidation_refusal_of(serves_6_12_.load(std::memory_order_relaxed)); }
   bool has_user_pasid_tables() const override { return true; }
 
   // Of DriverNested, for HWPTs and vIOMMUs alike.
@@ -57,15 +59,12 @@ class MockDriver final : public Driver {
 
   std::uint32_t next_requester_id() { return requester_ids_.fetch_add(1, std::memory_order_relaxed); }
 
-  // Has a program of Linux 6.12 been seen?
-  [[nodiscard]] bool serves_6_12() const { return serves_6_12_.load(std::memory_order_relaxed); }
-
  private:
   static bool show(MockDeviceState& state, PhysicalDevice const& device, Hwpt const* hwpt);
 
   Leaves const leaves_;
   std::atomic<std::uint32_t> requester_ids_ = 0;
-  std::atomic<bool> serves_6_12_ = false;
+  std::atomic<bool> serves_6_12_ = false;  // a program of Linux 6.12 has been seen
   mutable Mutex mutex_;
   std::map<PhysicalDevice const*, std::unique_ptr<MockDeviceState>> devices_ SWIOMMU_GUARDED_BY(mutex_);
 };

@@ -182,8 +182,8 @@ TEST_F(SelftestHardwareTest, AVIommuShowsWhatItWasMadeWith) {
   EXPECT_EQ(data.out_map_length, 2 * page);
   auto const mapped = file_->map(data.out_map_offset, data.out_map_length, PROT_READ, MAP_SHARED);
   ASSERT_TRUE(mapped);
-  void* const seen = ::mmap(nullptr, 2 * page, PROT_READ, MAP_SHARED, (*mapped)->descriptor(),
-                            static_cast<off_t>((*mapped)->offset()));
+  void* const seen =
+      ::mmap(nullptr, 2 * page, PROT_READ, MAP_SHARED, (*mapped)->descriptor(), static_cast<off_t>((*mapped)->offset()));
   ASSERT_NE(seen, MAP_FAILED);
   EXPECT_EQ(*static_cast<std::uint32_t*>(seen), 0xbeefu);
   ::munmap(seen, 2 * page);

@@ -87,7 +87,7 @@ Result<std::unique_ptr<DriverHwQueue>> MockViommu::make_hw_queue(std::shared_ptr
     if (!previous) return fail(EIO, "queues are made in the order of their indices");
   }
   // The queue's memory must be what the hardware finds through the parent.
-  auto const found = viommu_.parent()->domain()->translate(queue->iova(), {}, Update::no);
+  auto const found = viommu_.parent()->domain()->translate(queue->iovas().start, {}, Update::no);
   if (!found.ok() || found.output != address.value) return fail(EFAULT, "the parent leads to other memory than the queue's");
   return guarded([&]() -> Result<std::unique_ptr<DriverHwQueue>> {
     auto made = std::make_unique<Queue>(queues_[index], Use<HwQueue>(std::move(previous)));

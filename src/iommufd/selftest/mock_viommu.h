@@ -1,4 +1,5 @@
-// The vIOMMU of the mock IOMMU: a memory that shows what it was made with, caches of its devices, two queues that are made in order.
+// The vIOMMU of the mock IOMMU: a memory that shows what it was made with, caches of its devices, two queues that are made in
+// order.
 #pragma once
 #include <array>
 #include <memory>

@@ -21,8 +21,7 @@ inline constexpr std::uint64_t first_iova = mock_aperture.start;
 class CallerMemory {
  public:
   explicit CallerMemory(std::uint64_t length)
-      : length_(length),
-        data_(::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {}
+      : length_(length), data_(::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {}
   CallerMemory(CallerMemory const&) = delete;
   CallerMemory& operator=(CallerMemory const&) = delete;
   ~CallerMemory() { ::munmap(data_, length_); }
@@ -42,7 +41,9 @@ class SelftestFixture : public testing::Test {
   };
 
   explicit SelftestFixture(char const* profile = "kernel-selftest")
-      : engine_(Engine::create(Profile{.name = profile}).value()), caller_(*engine_, ::getpid()), file_(engine_->open().value()) {}
+      : engine_(Engine::create(Profile{.name = profile}).value()),
+        caller_(*engine_, ::getpid()),
+        file_(engine_->open().value()) {}
 
   template <class Arguments>
   long call(std::uint32_t request, Arguments& arguments) {
