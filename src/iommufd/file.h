@@ -5,6 +5,7 @@
 
 #include "iommufd/object_table.h"
 #include "swiommu/base/mutex.h"
+#include "swiommu/domain/io_address_space.h"
 #include "swiommu/iommufd/caller.h"
 #include "swiommu/iommufd/engine.h"
 
@@ -27,6 +28,9 @@ class File final : public OpenFile, public std::enable_shared_from_this<File> {
 
   [[nodiscard]] Engine& engine() const { return *engine_; }
   [[nodiscard]] Mutex& mutex() const SWIOMMU_RETURNS_MUTEX(mutex_) { return mutex_; }
+
+  // How an IOAS of this file is made.
+  [[nodiscard]] IoAddressSpace::Options space_options() const;
 
   // All below: mutex held.
   [[nodiscard]] ObjectTable& objects() { return objects_; }
