@@ -82,6 +82,7 @@ Result<std::uint64_t> dispatch(std::span<Operation const> table, File& file, Cal
     SWIOMMU_TRY(check_tail(caller, argument, row->size, size));
   }
   Lock const lock(file.mutex());
+  file.graveyard().clear();
   return guarded([&] { return row->run(file, caller, std::span(bytes).first(row->size), argument, size); });
 }
 

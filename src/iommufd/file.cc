@@ -22,12 +22,18 @@ Result<std::shared_ptr<MappableMemory>> OpenFile::map(std::uint64_t, std::uint64
 
 File::~File() {
   Lock const lock(mutex_);
+  graveyard_.clear();
   objects_.clear();
 }
 
 Result<std::uint64_t> File::ioctl(Caller& caller, std::uint32_t request, std::uint64_t argument) {
   if (is_type1(request)) return type1_ioctl(*this, caller, request, argument);
   return dispatch(operations(), *this, caller, request, argument);
+}
+
+Result<std::shared_ptr<MappableMemory>> File::map(std::uint64_t offset, std::uint64_t length, int protection, int flags) {
+  Lock const lock(mutex_);
+  return mappable_.map(shared_from_this(), offset, length, protection, flags);
 }
 
 }  // namespace swiommu::iommufd

@@ -3,6 +3,8 @@
 #include <memory>
 #include <optional>
 
+#include "iommufd/graveyard.h"
+#include "iommufd/mappable_regions.h"
 #include "iommufd/object_table.h"
 #include "swiommu/base/mutex.h"
 #include "swiommu/domain/io_address_space.h"
@@ -34,6 +36,9 @@ class File final : public OpenFile, public std::enable_shared_from_this<File> {
 
   // All below: mutex held.
   [[nodiscard]] ObjectTable& objects() { return objects_; }
+  // Its clear() is called at the start of each ioctl.
+  [[nodiscard]] Graveyard& graveyard() { return graveyard_; }
+  [[nodiscard]] MappableRegions& mappable() { return mappable_; }
   [[nodiscard]] Charge charge() const { return charge_; }
   void set_charge(Charge charge) { charge_ = charge; }
   // The address space of the type 1 interface (VFIO_IOAS): not a user of it.
@@ -43,6 +48,8 @@ class File final : public OpenFile, public std::enable_shared_from_this<File> {
  private:
   std::shared_ptr<Engine> const engine_;
   mutable Mutex mutex_;
+  Graveyard graveyard_;
+  MappableRegions mappable_;
   ObjectTable objects_;
   Charge charge_;
   std::weak_ptr<Ioas> compatibility_ioas_;
