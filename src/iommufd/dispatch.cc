@@ -81,9 +81,12 @@ Result<std::uint64_t> dispatch(std::span<Operation const> table, File& file, Cal
   if (size > row->size) {
     SWIOMMU_TRY(check_tail(caller, argument, row->size, size));
   }
+  std::vector<std::shared_ptr<void>> kept;  // dies without the lock
   Lock const lock(file.mutex());
   file.graveyard().clear();
-  return guarded([&] { return row->run(file, caller, std::span(bytes).first(row->size), argument, size); });
+  auto result = guarded([&] { return row->run(file, caller, std::span(bytes).first(row->size), argument, size); });
+  kept = file.take_kept();
+  return result;
 }
 
 }  // namespace swiommu::iommufd

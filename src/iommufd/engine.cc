@@ -1,11 +1,24 @@
 #include "swiommu/iommufd/engine.h"
 
 #include "iommufd/file.h"
+#include "iommufd/selftest/mock_driver.h"
 
 namespace swiommu::iommufd {
+namespace {
+
+std::shared_ptr<selftest::MockDriver> make_mock_driver(Profile const& profile) {
+  auto const leaves = selftest::leaves_of_profile(profile.name);
+  return leaves ? std::make_shared<selftest::MockDriver>(*leaves) : nullptr;
+}
+
+}  // namespace
 
 Engine::Engine(Profile profile, CallLog log, std::shared_ptr<HostAddressSpace> addresses, Host host)
-    : profile_(std::move(profile)), log_(std::move(log)), addresses_(std::move(addresses)), host_(std::move(host)) {}
+    : profile_(std::move(profile)),
+      log_(std::move(log)),
+      addresses_(std::move(addresses)),
+      host_(std::move(host)),
+      mock_driver_(make_mock_driver(profile_)) {}
 
 Engine::~Engine() = default;
 

@@ -4,6 +4,8 @@
 
 #include "iommufd/commands.h"
 #include "iommufd/dispatch.h"
+#include "iommufd/selftest/test_command.h"
+#include "iommufd/selftest/test_ioctl.h"
 
 namespace swiommu::iommufd {
 
@@ -28,7 +30,8 @@ File::~File() {
 
 Result<std::uint64_t> File::ioctl(Caller& caller, std::uint32_t request, std::uint64_t argument) {
   if (is_type1(request)) return type1_ioctl(*this, caller, request, argument);
-  return dispatch(operations(), *this, caller, request, argument);
+  bool const is_test = request == selftest::test_request && engine_->mock_driver();
+  return dispatch(is_test ? selftest::test_operations() : operations(), *this, caller, request, argument);
 }
 
 Result<std::shared_ptr<MappableMemory>> File::map(std::uint64_t offset, std::uint64_t length, int protection, int flags) {

@@ -2,6 +2,8 @@
 #pragma once
 #include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "iommufd/graveyard.h"
 #include "iommufd/mappable_regions.h"
@@ -35,6 +37,12 @@ class File final : public OpenFile, public std::enable_shared_from_this<File> {
   [[nodiscard]] IoAddressSpace::Options space_options() const;
 
   // All below: mutex held.
+
+  // The mutex is held in a call of ioctl(): until it has been released nothing of `thing` dies. For what takes the mutex when it
+  // dies. May throw std::bad_alloc.
+  void keep_until_unlocked(std::shared_ptr<void> thing) { kept_.push_back(std::move(thing)); }
+  [[nodiscard]] std::vector<std::shared_ptr<void>> take_kept() { return std::exchange(kept_, {}); }
+
   [[nodiscard]] ObjectTable& objects() { return objects_; }
   // Its clear() is called at the start of each ioctl.
   [[nodiscard]] Graveyard& graveyard() { return graveyard_; }
@@ -53,6 +61,7 @@ class File final : public OpenFile, public std::enable_shared_from_this<File> {
   ObjectTable objects_;
   Charge charge_;
   std::weak_ptr<Ioas> compatibility_ioas_;
+  std::vector<std::shared_ptr<void>> kept_;
 };
 
 }  // namespace swiommu::iommufd

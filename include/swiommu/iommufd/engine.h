@@ -12,6 +12,10 @@
 #include "swiommu/memory/host_address_space.h"
 #include "swiommu/profile/profile.h"
 
+namespace swiommu::iommufd::selftest {
+class MockDriver;
+}  // namespace swiommu::iommufd::selftest
+
 namespace swiommu::iommufd {
 
 // One line a call, without a line feed. From any thread.
@@ -36,6 +40,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   [[nodiscard]] HostAddressSpace& addresses() const { return *addresses_; }
   [[nodiscard]] Processes& processes() { return processes_; }
   [[nodiscard]] CallLog const& log() const { return log_; }
+  // The IOMMU of the kernel's selftests, if the profile is theirs; else nullptr.
+  [[nodiscard]] std::shared_ptr<selftest::MockDriver> const& mock_driver() const { return mock_driver_; }
 
  private:
   Engine(Profile profile, CallLog log, std::shared_ptr<HostAddressSpace> addresses, Host host);
@@ -45,6 +51,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::shared_ptr<HostAddressSpace> const addresses_;
   Host const host_;
   Processes processes_;
+  std::shared_ptr<selftest::MockDriver> const mock_driver_;
 };
 
 }  // namespace swiommu::iommufd
