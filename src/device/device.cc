@@ -44,7 +44,9 @@ Result<void> Device::attach(std::shared_ptr<Domain> domain, std::optional<Pasid>
   Lock const lock(mutex_);
   if (std::ranges::find(*owned_, key_of(pasid), &Attachment::key) != owned_->end())
     return fail(EBUSY, pasid ? "this PASID of the device is attached already" : "the device is attached already");
-  return exchange(key_of(pasid), std::move(domain));
+  SWIOMMU_TRY(ready(domain));
+  exchange(key_of(pasid), std::move(domain));
+  return {};
 }
 
 Result<void> Device::replace(std::shared_ptr<Domain> domain, std::optional<Pasid> pasid) {
@@ -53,7 +55,9 @@ Result<void> Device::replace(std::shared_ptr<Domain> domain, std::optional<Pasid
   auto const at = std::ranges::find(*owned_, key_of(pasid), &Attachment::key);
   if (at == owned_->end()) return fail(ENOENT, pasid ? "this PASID of the device is not attached" : "the device is not attached");
   if (at->domain == domain) return {};
-  return exchange(key_of(pasid), std::move(domain));
+  SWIOMMU_TRY(ready(domain));
+  exchange(key_of(pasid), std::move(domain));
+  return {};
 }
 
 Result<void> Device::detach(std::optional<Pasid> pasid) {
@@ -61,37 +65,61 @@ Result<void> Device::detach(std::optional<Pasid> pasid) {
   Lock const lock(mutex_);
   if (std::ranges::find(*owned_, key_of(pasid), &Attachment::key) == owned_->end())
     return fail(ENOENT, pasid ? "this PASID of the device is not attached" : "the device is not attached");
-  return exchange(key_of(pasid), nullptr);
-}
-
-// Puts `domain`, or nothing, in the place of what is attached at `key`. All that can fail comes first.
-Result<void> Device::exchange(std::uint64_t key, std::shared_ptr<Domain> domain) {
-  auto next = guarded([&]() SWIOMMU_NO_THREAD_SAFETY_ANALYSIS { return with(key, domain); });
-  if (!next) return std::unexpected(std::move(next).error());
-  if (domain) SWIOMMU_TRY(listen(*domain));
-  auto const at = std::ranges::find(*owned_, key, &Attachment::key);
-  std::shared_ptr<Domain> const old = at == owned_->end() ? nullptr : at->domain;
-  last_serial_++;
-  publish(*next);
-  if (old) stop_listening(*old, ports_.size());
+  exchange(key_of(pasid), nullptr);
   return {};
 }
 
-// What is attached, with `domain`, or nothing, at `key`.
-Result<std::unique_ptr<Device::Attachments const>> Device::with(std::uint64_t key, std::shared_ptr<Domain> const& domain) const {
-  auto next = std::make_unique<Attachments>();
-  next->reserve(owned_->size() + 1);
-  for (Attachment const& attachment : *owned_)
-    if (attachment.key != key) next->push_back(attachment);
-  if (domain) next->push_back({key, last_serial_ + 1, domain});
-  return next;
+// The mutex stays locked in the Change.
+Result<Device::Change> Device::prepare(std::shared_ptr<Domain> domain,
+                                       std::optional<Pasid> pasid) SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
+  SWIOMMU_TRY(check(domain, pasid));
+  mutex_.lock();
+  if (auto is_ready = ready(domain); !is_ready) {
+    mutex_.unlock();
+    return std::unexpected(std::move(is_ready).error());
+  }
+  return Change(*this, key_of(pasid), std::move(domain));
 }
 
-void Device::publish(std::unique_ptr<Attachments const>& attachments) noexcept {
-  attachments_.store(attachments.get(), std::memory_order_seq_cst);
+void Device::Change::commit() noexcept SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
+  device_->exchange(key_, std::move(domain_));
+  device_->mutex_.unlock();
+  device_ = nullptr;
+}
+
+Device::Change::~Change() SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
+  if (device_ == nullptr) return;
+  device_->stop_listening(*domain_, device_->ports_.size());
+  device_->mutex_.unlock();
+}
+
+// Room for one more, and ears on the domain.
+Result<void> Device::ready(std::shared_ptr<Domain> const& domain) {
+  return guarded([&]() SWIOMMU_NO_THREAD_SAFETY_ANALYSIS -> Result<void> {
+    spare_->reserve(owned_->size() + 1);
+    return listen(*domain);
+  });
+}
+
+// Puts `domain`, or nothing, in the place of what is attached at `key`.
+void Device::exchange(std::uint64_t key, std::shared_ptr<Domain> domain) noexcept {
+  last_serial_++;
+  std::shared_ptr<Domain> old;
+  for (Attachment const& attachment : *owned_) {
+    if (attachment.key == key)
+      old = attachment.domain;
+    else
+      spare_->push_back(attachment);
+  }
+  if (domain) spare_->push_back({key, last_serial_, std::move(domain)});
+  attachments_.store(spare_.get(), std::memory_order_seq_cst);
   host_.grace.wait(ports_);
-  Lock const lock(reading_);
-  owned_.swap(attachments);  // the caller frees the old ones, which no guard reads any more
+  {
+    Lock const lock(reading_);
+    owned_.swap(spare_);
+  }
+  spare_->clear();  // no guard reads it any more
+  if (old) stop_listening(*old, ports_.size());
 }
 
 Result<void> Device::listen(Domain& domain) {

@@ -13,7 +13,8 @@ namespace {
 // The error of a step, with the area that it was done for.
 Result<void> about(Area const& area, Result<void> done) {
   if (done) return done;
-  return fail(done.error().code, fmt::format("iovas {:#x}-{:#x}: {}", area.iovas.start, area.iovas.last, done.error().about));
+  return fail(done.error().code, fmt::format("iovas {:#x}-{:#x}, memory from {}: {}", area.iovas.start, area.iovas.last,
+                                             area.pages->origin().describe(area.offset), done.error().about));
 }
 
 // The pages that hold at least one byte of the area.
@@ -32,10 +33,6 @@ void unpin(Area const& area) noexcept {
   area.pages->unpin(pages.start, pages.last);
 }
 
-Result<void> install(PagingDomain& domain, Area const& area) {
-  return about(area, domain.map(area.iovas, area.pages->host_address(area.offset), area.attributes));
-}
-
 // Cannot fail: nobody here is inside a guard, and the range holds whole mappings only, whose entries nobody else is in.
 void uninstall(PagingDomain& domain, Range iovas) noexcept {
   [[maybe_unused]] auto const unmapped = domain.unmap(iovas);
@@ -45,6 +42,21 @@ void uninstall(PagingDomain& domain, Range iovas) noexcept {
 std::uint64_t smallest_page(PagingDomain const& domain) { return bit(domain.shape().smallest_page_lg2()); }
 
 }  // namespace
+
+std::uint64_t AreaTable::alignment() const {
+  std::uint64_t most = huge_pages_ ? 1 : host_page_size;
+  for (auto const& domain : domains_) most = std::max(most, smallest_page(*domain));
+  return most;
+}
+
+Result<void> AreaTable::install(PagingDomain& domain, Area const& area) const {
+  if (area.pages->revoked()) return {};  // by its owner: the area is there, and nothing is behind it
+  unsigned largest = PageTable::any_leaf;
+  if (within_host_pages_) largest = area.pages->backing().page_size_lg2();
+  if (!huge_pages_) largest = host_page_lg2;
+  largest = std::max(largest, domain.shape().smallest_page_lg2());
+  return about(area, domain.map(area.iovas, area.pages->host_address(area.offset), area.attributes, largest));
+}
 
 // Visits the areas in runs, joined across space that nobody has reserved: only there may a domain map something that is no area.
 template <class Visit>
@@ -63,7 +75,7 @@ void AreaTable::for_each_run(Range iovas, IovaReservations const& reservations, 
 
 Result<void> AreaTable::add(Area area) {
   Range const iovas = area.iovas;
-  auto const entry = areas_.insert(iovas, std::move(area));
+  auto const entry = areas_.insert(iovas, UsedArea{std::move(area)});
   if (!entry) return std::unexpected(entry.error());
   Undo forget([&] { areas_.erase(**entry); });
   if (!domains_.empty()) {
@@ -80,6 +92,37 @@ Result<void> AreaTable::add(Area area) {
   }
   forget.keep();
   return {};
+}
+
+Result<void> AreaTable::split(IntervalMap<UsedArea>::Entry const& entry, std::uint64_t last) {
+  Area const& whole = entry.value;
+  UsedArea lower{whole}, higher{whole};
+  lower.iovas.last = last;
+  higher.iovas.start = last + 1;
+  higher.offset += last + 1 - entry.range.start;
+  Area const low = lower, high = higher, both = whole;
+  std::size_t pinned = 0;
+  Undo back([&] {
+    if (pinned > 0) unpin(low);
+    if (pinned > 1) unpin(high);
+  });
+  if (!domains_.empty()) {
+    for (Area const* part : {&low, &high}) {
+      SWIOMMU_TRY(pin(*part));
+      ++pinned;
+    }
+  }
+  SWIOMMU_TRY(areas_.split(entry, last, std::move(lower), std::move(higher)));
+  back.keep();
+  if (!domains_.empty()) unpin(both);
+  return {};
+}
+
+void AreaTable::drop_leaves(Pages const& pages) noexcept {
+  for (auto const& entry : areas_) {
+    if (entry.value.pages.get() != &pages) continue;
+    for (auto const& domain : domains_) uninstall(*domain, entry.range);
+  }
 }
 
 void AreaTable::remove(Range iovas, IovaReservations const& reservations) noexcept {
@@ -111,7 +154,6 @@ Result<void> AreaTable::attach(std::shared_ptr<PagingDomain> domain) {
     ++installed;
   }
   back.keep();
-  alignment_ = std::max(alignment_, smallest_page(*domain));
   domains_.push_back(std::move(domain));
   return {};
 }
@@ -121,8 +163,6 @@ bool AreaTable::detach(PagingDomain const& domain, IovaReservations const& reser
   if (at == domains_.end()) return false;
   std::shared_ptr<PagingDomain> const leaving = std::move(*at);
   domains_.erase(at);
-  alignment_ = 1;
-  for (auto const& other : domains_) alignment_ = std::max(alignment_, smallest_page(*other));
   for_each_run(Range::all(), reservations, [&](Range run) { uninstall(*leaving, run); });
   if (domains_.empty()) {
     for (auto const& entry : areas_) unpin(entry.value);

@@ -9,17 +9,31 @@
 
 namespace swiommu {
 
+// An area, and the software that has pinned some of it.
+struct UsedArea : Area {
+  std::uint32_t accesses = 0;  // pins of SoftwareAccess
+  std::uint32_t locks = 0;     // those of them that forbid unmapping
+  bool leaving = false;        // being unmapped: no new pins
+};
+
 // Every domain maps every area; every area is pinned once while there is a domain. Every error leaves everything as it was.
 // What is changed may be waited for, so the calling thread must not be inside a guard. No locking.
 class AreaTable {
  public:
-  AreaTable() = default;
+  // `within_host_pages`: no leaf is larger than the pages of the host behind it.
+  explicit AreaTable(bool within_host_pages) : within_host_pages_(within_host_pages) {}
   AreaTable(AreaTable const&) = delete;
   AreaTable& operator=(AreaTable const&) = delete;
 
-  [[nodiscard]] IntervalMap<Area> const& areas() const { return areas_; }
+  [[nodiscard]] IntervalMap<UsedArea> const& areas() const { return areas_; }
+  [[nodiscard]] IntervalMap<UsedArea>& areas() { return areas_; }
   [[nodiscard]] std::vector<std::shared_ptr<PagingDomain>> const& domains() const { return domains_; }
-  [[nodiscard]] std::uint64_t alignment() const { return alignment_; }  // the domains' largest smallest page, or 1
+
+  // The domains' largest smallest page; at least that of the host if leaves are of that size.
+  [[nodiscard]] std::uint64_t alignment() const;
+  // Are leaves larger than the host's pages used for what is mapped from now on?
+  [[nodiscard]] bool huge_pages() const { return huge_pages_; }
+  void use_huge_pages(bool yes) { huge_pages_ = yes; }
 
   // EEXIST: meets another area; the errors of Pages::pin and PagingDomain::map; ENOMEM. May throw std::bad_alloc.
   Result<void> add(Area area);
@@ -27,6 +41,12 @@ class AreaTable {
   // Removes the areas in the range, which cuts none. Space between areas that is not reserved is unmapped with them, because one
   // unmapping of a domain, and one wait for DMA, is cheaper than many.
   void remove(Range iovas, IovaReservations const& reservations) noexcept;
+
+  // Makes two areas of one; `last` is in it, not at its end, and a leaf ends there in every domain. ENOMEM.
+  Result<void> split(IntervalMap<UsedArea>::Entry const& entry, std::uint64_t last);
+
+  // Unmaps the areas of these pages, which are revoked, from all domains. The areas stay.
+  void drop_leaves(Pages const& pages) noexcept;
 
   // The domain is none of domains(). The errors of Pages::pin and PagingDomain::map; ENOMEM. May throw std::bad_alloc.
   Result<void> attach(std::shared_ptr<PagingDomain> domain);
@@ -38,9 +58,12 @@ class AreaTable {
   template <class Visit>
   void for_each_run(Range iovas, IovaReservations const& reservations, Visit visit) const;
 
-  IntervalMap<Area> areas_;
+  Result<void> install(PagingDomain& domain, Area const& area) const;
+
+  bool const within_host_pages_;
+  bool huge_pages_ = true;
+  IntervalMap<UsedArea> areas_;
   std::vector<std::shared_ptr<PagingDomain>> domains_;
-  std::uint64_t alignment_ = 1;
 };
 
 }  // namespace swiommu

@@ -11,8 +11,7 @@ namespace swiommu {
 namespace {
 
 // What is wrong whatever is mapped already. Returns the length of all slices.
-Result<std::uint64_t> check_memory(std::span<PagesSlice const> memory, Attributes attributes) {
-  if (!attributes.access.read && !attributes.access.write) return fail(EINVAL, "a mapping that allows neither read nor write");
+Result<std::uint64_t> check_memory(std::span<PagesSlice const> memory) {
   std::uint64_t total = 0;
   for (PagesSlice const& slice : memory) {
     if (!slice.pages || slice.length == 0) return fail(EINVAL, "a mapping of no memory");
@@ -20,7 +19,6 @@ Result<std::uint64_t> check_memory(std::span<PagesSlice const> memory, Attribute
     if (slice.offset > backing.length() || slice.length > backing.length() - slice.offset)
       return fail(ERANGE, fmt::format("{:#x} bytes from offset {:#x} of memory of {:#x} bytes", slice.length, slice.offset,
                                       backing.length()));
-    if (attributes.access.write && !backing.writable()) return fail(EPERM, "a writable mapping of memory that is not");
     if (total + slice.length < total) return fail(EOVERFLOW, "a mapping of more than the 64-bit space");
     total += slice.length;
   }
@@ -28,28 +26,27 @@ Result<std::uint64_t> check_memory(std::span<PagesSlice const> memory, Attribute
   return total;
 }
 
-Result<void> check_lengths(std::span<PagesSlice const> memory, std::uint64_t alignment) {
+Result<void> check_rights_and_places(std::span<PagesSlice const> memory, Attributes attributes, std::uint64_t alignment) {
   for (PagesSlice const& slice : memory) {
-    if (slice.length & (alignment - 1))
-      return fail(EINVAL, fmt::format("the length {:#x} is no multiple of {:#x}", slice.length, alignment));
+    auto const from = [&] { return slice.pages->origin().describe(slice.offset); };
+    if (attributes.access.write && !slice.pages->backing().writable())
+      return fail(EPERM, fmt::format("a writable mapping of memory that is not: {}", from()));
+    if ((slice.pages->host_address(slice.offset).value | slice.length) & (alignment - 1))
+      return fail(EINVAL, fmt::format("{:#x} bytes of memory at {} are not aligned to {:#x}", slice.length, from(), alignment));
   }
   return {};
 }
 
-Result<void> check_addresses(std::span<PagesSlice const> memory, std::uint64_t alignment) {
-  for (PagesSlice const& slice : memory) {
-    std::uint64_t const address = slice.pages->host_address(slice.offset).value;
-    if (address & (alignment - 1))
-      return fail(EINVAL, fmt::format("the memory at host address {:#x} is not aligned to {:#x}", address, alignment));
-  }
-  return {};
+std::unexpected<Error> overlaps(Range wanted, Area const& area) {
+  return fail(EEXIST, fmt::format("iovas {:#x}-{:#x} overlap the area {:#x}-{:#x} mapped from {}", wanted.start, wanted.last,
+                                  area.iovas.start, area.iovas.last, area.pages->origin().describe(area.offset)));
 }
 
 }  // namespace
 
-Result<std::shared_ptr<IoAddressSpace>> IoAddressSpace::create() {
-  return guarded([]() -> Result<std::shared_ptr<IoAddressSpace>> {
-    return std::shared_ptr<IoAddressSpace>(new IoAddressSpace(std::make_unique<State>()));
+Result<std::shared_ptr<IoAddressSpace>> IoAddressSpace::create(Options options) {
+  return guarded([&]() -> Result<std::shared_ptr<IoAddressSpace>> {
+    return std::shared_ptr<IoAddressSpace>(new IoAddressSpace(std::make_unique<State>(options.within_host_pages)));
   });
 }
 
@@ -63,12 +60,14 @@ IoAddressSpace::~IoAddressSpace() {
 Result<Iova> IoAddressSpace::add(std::optional<Iova> at, std::span<PagesSlice const> memory, Attributes attributes) {
   return guarded([&]() -> Result<Iova> {
     SWIOMMU_TRY(refuse_inside_guard());
-    auto const length = check_memory(memory, attributes);
+    auto const length = check_memory(memory);
     if (!length) return std::unexpected(length.error());
     Lock const lock(mutex_);
-    auto& [table, reservations] = *state_;
-    std::uint64_t const alignment = table.alignment();
-    SWIOMMU_TRY(check_lengths(memory, alignment));
+    AreaTable& table = state_->table;
+    IovaReservations& reservations = state_->reservations;
+    std::uint64_t const alignment = state_->alignment();
+    if (*length & (alignment - 1))
+      return fail(EINVAL, fmt::format("the length {:#x} is no multiple of {:#x}", *length, alignment));
     std::optional<Range> place;
     if (at) {
       if (at->value & (alignment - 1))
@@ -77,19 +76,20 @@ Result<Iova> IoAddressSpace::add(std::optional<Iova> at, std::span<PagesSlice co
       if (!place) return fail(EOVERFLOW, fmt::format("{:#x} bytes at iova {:#x} leave the 64-bit space", *length, at->value));
       if (reservations.reserved(*place))
         return fail(EINVAL, fmt::format("iovas {:#x}-{:#x} are reserved, or some of them", place->start, place->last));
-      if (auto const* const taken = table.areas().first_overlap(*place)) return range_in_use(*place, taken->range);
-      SWIOMMU_TRY(check_addresses(memory, alignment));
+      if (auto const* const taken = table.areas().first_overlap(*place)) return overlaps(*place, taken->value);
     } else {
-      if (*length >= bit(63)) return fail(EOVERFLOW, fmt::format("{:#x} bytes are too much to find a place for", *length));
-      SWIOMMU_TRY(check_addresses(memory, alignment));
-      place = allocate_iovas(table.areas(), reservations, memory[0].pages->host_address(memory[0].offset), *length, alignment);
-      if (!place) return fail(ENOSPC, fmt::format("no free iovas for {:#x} bytes", *length));
+      auto const found =
+          allocate_iovas(table.areas(), reservations, memory[0].pages->origin().address + memory[0].offset, *length, alignment);
+      if (!found) return std::unexpected(found.error());
+      place = *found;
     }
+    SWIOMMU_TRY(check_rights_and_places(memory, attributes, alignment));
     std::uint64_t next = place->start;  // of which all below in the place is done
     Undo back([&] {
       if (next != place->start) table.remove({place->start, next - 1}, reservations);
     });
     for (PagesSlice const& slice : memory) {
+      if (slice.pages->origin().kind == Origin::Kind::device) SWIOMMU_TRY(slice.pages->tell(weak_from_this()));
       SWIOMMU_TRY(table.add({{next, next + (slice.length - 1)}, slice.pages, slice.offset, attributes}));
       next += slice.length;
     }
@@ -105,6 +105,15 @@ Result<void> IoAddressSpace::map(Iova iova, PagesSlice const& memory, Attributes
 
 Result<Iova> IoAddressSpace::map_anywhere(PagesSlice const& memory, Attributes attributes) {
   return add(std::nullopt, {&memory, 1}, attributes);
+}
+
+Result<void> IoAddressSpace::map(Iova iova, std::span<PagesSlice const> row, Attributes attributes) {
+  SWIOMMU_TRY(add(iova, row, attributes));
+  return {};
+}
+
+Result<Iova> IoAddressSpace::map_anywhere(std::span<PagesSlice const> row, Attributes attributes) {
+  return add(std::nullopt, row, attributes);
 }
 
 Result<std::vector<PagesSlice>> IoAddressSpace::memory_behind(Range iovas) const {
@@ -136,32 +145,6 @@ Result<Iova> IoAddressSpace::copy_anywhere(IoAddressSpace const& from, Range sou
   auto const memory = from.memory_behind(source);
   if (!memory) return std::unexpected(memory.error());
   return add(std::nullopt, *memory, attributes);
-}
-
-Result<std::uint64_t> IoAddressSpace::unmap(Range iovas) {
-  return guarded([&]() -> Result<std::uint64_t> {
-    SWIOMMU_TRY(refuse_inside_guard());
-    SWIOMMU_TRY(check_order(iovas));
-    Lock const lock(mutex_);
-    AreaTable& table = state_->table;
-    if (table.areas().first_overlap(iovas) == nullptr)
-      return fail(ENOENT, fmt::format("nothing is mapped at iovas {:#x}-{:#x}", iovas.start, iovas.last));
-    for (std::uint64_t const end : {iovas.start, iovas.last}) {
-      auto const* const area = table.areas().find(end);
-      if (area != nullptr && !iovas.contains(area->range))
-        return fail(ENOENT, fmt::format("iovas {:#x}-{:#x} hold only part of the mapping {:#x}-{:#x}", iovas.start, iovas.last,
-                                        area->range.start, area->range.last));
-    }
-    return state_->remove(iovas);
-  });
-}
-
-Result<std::uint64_t> IoAddressSpace::unmap_all() {
-  return guarded([&]() -> Result<std::uint64_t> {
-    SWIOMMU_TRY(refuse_inside_guard());
-    Lock const lock(mutex_);
-    return state_->remove(Range::all());
-  });
 }
 
 }  // namespace swiommu

@@ -28,17 +28,7 @@ std::vector<Range> outside(PagingDomain const& domain) {
   return ranges;
 }
 
-Result<void> check_aligned(IntervalMap<Area> const& areas, unsigned size_lg2) {
-  for (auto const& [iovas, area] : areas) {
-    std::uint64_t const ends = iovas.start | iovas.length() | area.pages->host_address(area.offset).value;
-    if (!is_aligned(ends, size_lg2))
-      return fail(EADDRINUSE, fmt::format("the mapping {:#x}-{:#x} is not aligned to the domain's pages of {:#x} bytes",
-                                          iovas.start, iovas.last, bit(size_lg2)));
-  }
-  return {};
-}
-
-Result<void> check_free(IntervalMap<Area> const& areas, std::span<Range const> ranges) {
+Result<void> check_free(IntervalMap<UsedArea> const& areas, std::span<Range const> ranges) {
   for (Range const range : ranges) {
     if (auto const* const area = areas.first_overlap(range); area != nullptr && range.start <= range.last)
       return fail(EADDRINUSE, fmt::format("iovas {:#x}-{:#x} to reserve meet the mapping {:#x}-{:#x}", range.start, range.last,
@@ -49,16 +39,32 @@ Result<void> check_free(IntervalMap<Area> const& areas, std::span<Range const> r
 
 }  // namespace
 
+std::uint64_t IoAddressSpace::State::alignment() const {
+  bool const pins = std::ranges::any_of(accesses, [](auto const& each) { return each.second.pins; });
+  return std::max(table.alignment(), pins ? host_page_size : 1);
+}
+
+Result<void> IoAddressSpace::State::check_aligned(std::uint64_t alignment) const {
+  for (auto const& [iovas, area] : table.areas()) {
+    std::uint64_t const ends = iovas.start | iovas.length() | area.pages->host_address(area.offset).value;
+    if (ends & (alignment - 1))
+      return fail(EADDRINUSE, fmt::format("the area {:#x}-{:#x} mapped from {} is not aligned to pages of {:#x} bytes",
+                                          iovas.start, iovas.last, area.pages->origin().describe(area.offset), alignment));
+  }
+  return {};
+}
+
 Result<void> IoAddressSpace::attach_domain(std::shared_ptr<PagingDomain> domain) {
   return guarded([&]() -> Result<void> {
     SWIOMMU_TRY(refuse_inside_guard());
     if (!domain) return fail(EINVAL, "no domain to attach");
     Lock const lock(mutex_);
-    auto& [table, reservations] = *state_;
+    AreaTable& table = state_->table;
+    IovaReservations& reservations = state_->reservations;
     if (std::ranges::find(table.domains(), domain) != table.domains().end())
       return fail(EEXIST, "the domain is attached already");
-    unsigned const page_lg2 = domain->shape().smallest_page_lg2();
-    if (bit(page_lg2) > table.alignment()) SWIOMMU_TRY(check_aligned(table.areas(), page_lg2));
+    std::uint64_t const smallest = bit(domain->shape().smallest_page_lg2());
+    if (smallest > state_->alignment()) SWIOMMU_TRY(state_->check_aligned(smallest));
     auto const ranges = outside(*domain);
     SWIOMMU_TRY(check_free(table.areas(), ranges));
     SWIOMMU_TRY(reservations.reserve(ranges, domain.get()));
@@ -73,9 +79,8 @@ Result<void> IoAddressSpace::detach_domain(PagingDomain const& domain) {
   return guarded([&]() -> Result<void> {
     SWIOMMU_TRY(refuse_inside_guard());
     Lock const lock(mutex_);
-    auto& [table, reservations] = *state_;
-    if (!table.detach(domain, reservations)) return fail(ENOENT, "the domain is not attached");
-    reservations.release(&domain);
+    if (!state_->table.detach(domain, state_->reservations)) return fail(ENOENT, "the domain is not attached");
+    state_->reservations.release(&domain);
     return {};
   });
 }
@@ -118,7 +123,37 @@ Result<std::uint64_t> IoAddressSpace::alignment() const {
   return guarded([&]() -> Result<std::uint64_t> {
     SWIOMMU_TRY(refuse_inside_guard());
     SharedLock const lock(mutex_);
-    return state_->table.alignment();
+    return state_->alignment();
+  });
+}
+
+Result<void> IoAddressSpace::allow_huge_pages(bool yes) {
+  return guarded([&]() -> Result<void> {
+    SWIOMMU_TRY(refuse_inside_guard());
+    Lock const lock(mutex_);
+    AreaTable& table = state_->table;
+    if (!yes && table.huge_pages()) {
+      if (!table.domains().empty() && !table.areas().empty())
+        return fail(EINVAL, "areas are mapped in a domain already, with leaves that may be large");
+      if (host_page_size > state_->alignment()) SWIOMMU_TRY(state_->check_aligned(host_page_size));
+    }
+    table.use_huge_pages(yes);
+    return {};
+  });
+}
+
+bool IoAddressSpace::huge_pages() const {
+  SharedLock const lock(mutex_);
+  return state_->table.huge_pages();
+}
+
+Result<std::uint64_t> IoAddressSpace::page_sizes() const {
+  return guarded([&]() -> Result<std::uint64_t> {
+    SWIOMMU_TRY(refuse_inside_guard());
+    SharedLock const lock(mutex_);
+    std::uint64_t sizes = ~std::uint64_t{0};
+    for (auto const& domain : state_->table.domains()) sizes &= domain->shape().page_sizes;
+    return sizes;
   });
 }
 

@@ -93,18 +93,25 @@ class IoAddressSpaceModel : public IoAddressSpaceTest, public testing::WithParam
   int put_if_possible(unsigned s, std::uint64_t at, std::vector<Piece> const& pieces, bool writable) {
     ModelSpace& m = model_[s];
     std::uint64_t const a = alignment(m);
-    std::uint64_t total = 0;
-    for (Piece const& piece : pieces) {
-      if (piece.length % a) return EINVAL;
-      total += piece.length;
-    }
+    std::uint64_t const total = total_of(pieces);
     Range const place{at, at + total - 1};
-    if (at % a || m.is_reserved(place)) return EINVAL;
+    if (total % a || at % a || m.is_reserved(place)) return EINVAL;
     if (m.is_mapped(place)) return EEXIST;
+    return put_if_mappable(s, at, pieces, writable);
+  }
+
+  static std::uint64_t total_of(std::vector<Piece> const& pieces) {
+    std::uint64_t total = 0;
+    for (Piece const& piece : pieces) total += piece.length;
+    return total;
+  }
+
+  int put_if_mappable(unsigned s, std::uint64_t at, std::vector<Piece> const& pieces, bool writable) {
+    std::uint64_t const a = alignment(model_[s]);
     for (Piece const& piece : pieces) {
-      if (piece.offset % a) return EINVAL;
+      if (piece.offset % a || piece.length % a) return EINVAL;
     }
-    return put_if_affordable(s, [&] { put(m, at, pieces, writable); });
+    return put_if_affordable(s, [&] { put(model_[s], at, pieces, writable); });
   }
 
   template <class Change>
@@ -116,29 +123,33 @@ class IoAddressSpaceModel : public IoAddressSpaceTest, public testing::WithParam
     return ENOMEM;
   }
 
-  // The lowest place, as congruent as there is room for; nothing if there is none.
+  [[nodiscard]] static bool is_allowed(ModelSpace const& m, std::uint64_t at) {
+    return m.allowed.empty() || std::ranges::any_of(m.allowed, [&](Range each) { return each.contains(at); });
+  }
+  // Of the memory, in pages; it starts at a multiple of all lengths.
+  static std::uint64_t step_for(std::vector<Piece> const& pieces) {
+    std::uint64_t const offset = pieces[0].offset, most = std::bit_ceil(total_of(pieces));
+    return std::min(most, offset != 0 ? offset & -offset : memory_pages);
+  }
+
+  // The lowest place that is aligned as the memory is; nothing if there is none.
   std::optional<std::uint64_t> place_for(ModelSpace const& m, std::vector<Piece> const& pieces) const {
-    std::uint64_t total = 0;
-    for (Piece const& piece : pieces) total += piece.length;
-    for (std::uint64_t const modulus : {std::bit_ceil(total), std::uint64_t{1}}) {
-      std::uint64_t const step = std::max(modulus, alignment(m));
-      for (std::uint64_t at = pieces[0].offset % step; at < 4 * window; at += step) {
-        Range const place{at, at + total - 1};
-        bool const allowed =
-            m.allowed.empty() || std::ranges::any_of(m.allowed, [&](Range each) { return each.contains(place); });
-        if (at > 0 && allowed && !m.is_reserved(place) && !m.is_mapped(place)) return at;
-      }
+    std::uint64_t const total = total_of(pieces), step = step_for(pieces);
+    for (std::uint64_t at = step; at < 4 * window; at += step) {
+      Range const place{at, at + total - 1};
+      bool allowed = true;
+      for (std::uint64_t i = at; i <= place.last && allowed; i++) allowed = is_allowed(m, i);
+      if (allowed && !m.is_reserved(place) && !m.is_mapped(place)) return at;
     }
     return std::nullopt;
   }
   int put_anywhere_if_possible(unsigned s, std::vector<Piece> const& pieces, bool writable, std::uint64_t& place) {
-    for (Piece const& piece : pieces) {
-      if (piece.length % alignment(model_[s]) || piece.offset % alignment(model_[s])) return EINVAL;
-    }
+    std::uint64_t const a = alignment(model_[s]);
+    if (total_of(pieces) % a || step_for(pieces) < a) return EINVAL;
     auto const at = place_for(model_[s], pieces);
     if (!at) return ENOSPC;
     place = *at * page;
-    return put_if_affordable(s, [&] { put(model_[s], *at, pieces, writable); });
+    return put_if_mappable(s, *at, pieces, writable);
   }
 
   PagesSlice slice(Piece const& piece) const { return {memory_[piece.memory], piece.offset * page, piece.length * page}; }
@@ -277,7 +288,7 @@ void IoAddressSpaceModel::limit_some() {
       for (Range const range : ranges) in_bytes.push_back(bytes(range));
       bool const reserved = std::ranges::any_of(ranges, [&](Range range) { return m.is_reserved(range); });
       bool const overlap = ranges.size() == 2 && ranges[0].overlaps(ranges[1]);
-      int const expected = reserved ? EADDRINUSE : overlap ? EINVAL : 0;
+      int const expected = overlap ? EINVAL : reserved ? EADDRINUSE : 0;
       EXPECT_EQ(code_of(spaces_[s]->allow(in_bytes)), expected);
       if (expected == 0) m.allowed = ranges;
       break;

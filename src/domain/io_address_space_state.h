@@ -1,23 +1,45 @@
 // What the mutex of an I/O address space guards.
 #pragma once
+#include <map>
+
 #include "domain/area_table.h"
 #include "domain/iova_reservations.h"
 #include "swiommu/base/grace_period.h"
 #include "swiommu/domain/io_address_space.h"
+#include "swiommu/domain/software_access.h"
 
 namespace swiommu {
 
+// Why the unmapping of areas in a row has stopped.
+struct UnmapStop {
+  std::optional<Range> pinned;  // this area first: software is to be asked for it
+  Result<void> done;            // otherwise
+};
+
 struct IoAddressSpace::State {
+  struct Attached {
+    std::weak_ptr<SoftwareAccess> access;
+    bool pins = false;
+  };
+
+  explicit State(bool within_host_pages) : table(within_host_pages) {}
+
   AreaTable table;
   IovaReservations reservations;
+  std::map<std::uint64_t, Attached> accesses;  // by number, in the order of attaching
+  std::uint64_t next_access = 1;
 
-  // Removes the areas in the range, which cuts none; returns their bytes.
-  std::uint64_t remove(Range iovas) noexcept {
-    std::uint64_t bytes = 0;
-    for (auto const& entry : table.areas().overlapping(iovas)) bytes += entry.range.length();
-    table.remove(iovas, reservations);
-    return bytes;
-  }
+  // What iovas, lengths and the places of memory in its pages must be multiples of.
+  [[nodiscard]] std::uint64_t alignment() const;
+
+  // EADDRINUSE: an area is not aligned to that.
+  [[nodiscard]] Result<void> check_aligned(std::uint64_t alignment) const;
+
+  // ENOENT: the range holds only part of an area at one of its ends. EBUSY: software has locked one.
+  [[nodiscard]] Result<void> check_whole(Range iovas) const;
+
+  // Unmaps areas in ascending order until one cannot go yet; `iovas` loses what is done, `bytes` counts it.
+  UnmapStop remove_in_order(Range& iovas, std::uint64_t& bytes);
 };
 
 // Whoever waits for this thread's guard may hold the mutex, so that no call may even wait for that.

@@ -48,17 +48,17 @@ void IovaReservations::release(Owner owner) noexcept {
 
 Result<void> IovaReservations::allow(std::span<Range const> ranges) {
   return guarded([&]() -> Result<void> {
-    for (Range const range : ranges) {
-      SWIOMMU_TRY(check_order(range));
-      if (reserved(range))
-        return fail(EADDRINUSE, fmt::format("iovas {:#x}-{:#x} to allow are reserved", range.start, range.last));
-    }
+    for (Range const range : ranges) SWIOMMU_TRY(check_order(range));
     std::vector<Range> sorted(ranges.begin(), ranges.end());
     std::ranges::sort(sorted, {}, &Range::start);
     for (std::size_t i = 1; i < sorted.size(); i++) {
       if (sorted[i - 1].overlaps(sorted[i]))
         return fail(EINVAL, fmt::format("the ranges to allow {:#x}-{:#x} and {:#x}-{:#x} overlap", sorted[i - 1].start,
                                         sorted[i - 1].last, sorted[i].start, sorted[i].last));
+    }
+    for (Range const range : ranges) {
+      if (reserved(range))
+        return fail(EADDRINUSE, fmt::format("iovas {:#x}-{:#x} to allow are reserved, or some of them", range.start, range.last));
     }
     allowed_ = std::move(sorted);
     return {};
@@ -75,8 +75,10 @@ Result<std::vector<Range>> IovaReservations::usable() const {
 }
 
 bool IovaReservations::visit_windows(Range within, FunctionRef<bool(Range)> visit) const {
-  for (Range const allowed : allowed_) {
-    auto const window = allowed.intersection(within);
+  for (std::size_t i = 0; i < allowed_.size();) {
+    Range joined = allowed_[i++];
+    while (i < allowed_.size() && joined.last + 1 == allowed_[i].start) joined.last = allowed_[i++].last;
+    auto const window = joined.intersection(within);
     if (window && visit(*window)) return true;
   }
   if (!allowed_.empty()) return false;

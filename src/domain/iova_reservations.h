@@ -30,7 +30,7 @@ class IovaReservations {
   [[nodiscard]] Result<std::vector<Range>> usable() const;
 
   // Calls `visit` for the ranges to allocate from, ascending, until it returns true; returns whether it did. Nothing that is
-  // reserved is in them; neighbouring allowed ranges are not joined.
+  // reserved is in them; neighbouring allowed ranges are joined.
   bool visit_windows(Range within, FunctionRef<bool(Range)> visit) const;
 
  private:

@@ -19,10 +19,10 @@ Translation PagingDomain::look_up(std::uint64_t input, Access access, Update upd
   return t;
 }
 
-Result<void> PagingDomain::map(Range guest, HostAddress output, Attributes attributes) {
+Result<void> PagingDomain::map(Range guest, HostAddress output, Attributes attributes, unsigned largest_leaf_lg2) {
   SWIOMMU_TRY(refuse_inside_guard());
   Gather gather;
-  SWIOMMU_TRY(table_->map(guest, output.value, attributes, Existing::refuse, Cut::refuse, gather));
+  SWIOMMU_TRY(table_->map(guest, output.value, attributes, Existing::refuse, Cut::refuse, gather, largest_leaf_lg2));
   // Nothing cached can be stale, but a walker may still be in an empty table whose place a large leaf has taken.
   if (gather.has_tables()) wait_for_listeners();
   gather.finish();

@@ -13,6 +13,7 @@
 namespace swiommu::iommufd {
 
 class File;
+struct FaultHandle;
 class Vdevice;
 
 // All functions: mutex of the file held.
@@ -49,10 +50,18 @@ class DeviceObject final : public Object, public std::enable_shared_from_this<De
   Result<void> change(std::uint32_t& pt_id, std::optional<Pasid> pasid, Way way);
   Result<void> change_to(std::shared_ptr<Hwpt> const& hwpt, std::optional<Pasid> pasid, Way way);
   Result<void> change_to_automatic(std::shared_ptr<Ioas> const& ioas, std::uint32_t& pt_id, std::optional<Pasid> pasid, Way way);
+  Result<void> attach_to(std::shared_ptr<Hwpt> const& hwpt, std::optional<Pasid> pasid);
+  Result<void> replace_by(std::shared_ptr<Hwpt> const& hwpt, std::optional<Pasid> pasid);
+  [[nodiscard]] Result<void> check_fit(Hwpt const& hwpt, std::optional<Pasid> pasid) const;
+  Result<void> reserve(Ioas& ioas) const;
+  void release(Ioas& ioas) const noexcept;
+  [[nodiscard]] std::shared_ptr<FaultHandle const> new_handle(Hwpt const& hwpt) const;
+  void destroy_if_automatic(Hwpt const& hwpt) const noexcept;
 
   File& file_;
   std::shared_ptr<PhysicalDevice> const physical_;
   Use<DeviceObject> driver_;  // the driver that has bound it
+  bool claimed_ = false;      // the group, for the file
   Vdevice* vdevice_ = nullptr;
 };
 

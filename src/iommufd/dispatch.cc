@@ -83,6 +83,7 @@ Result<std::uint64_t> dispatch(std::span<Operation const> table, File& file, Cal
   }
   std::vector<std::shared_ptr<void>> kept;  // dies without the lock
   Lock const lock(file.mutex());
+  file.graveyard().clear();
   auto result = guarded([&] { return row->run(file, caller, std::span(bytes).first(row->size), argument, size); });
   kept = file.take_kept();
   return result;

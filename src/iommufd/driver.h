@@ -17,6 +17,7 @@
 #include "iommufd/invalidation_array.h"
 #include "iommufd/user_data.h"
 #include "swiommu/base/result.h"
+#include "swiommu/device/fault_record.h"
 #include "swiommu/domain/domain.h"
 #include "swiommu/iommufd/physical_device.h"
 
@@ -106,6 +107,11 @@ class Driver {
   // The kind of hardware. HWPTs of one kind do not fit devices of another.
   [[nodiscard]] virtual std::string_view kind() const = 0;
 
+  // What of a device's capabilities works behind this IOMMU.
+  [[nodiscard]] virtual DeviceCapabilities usable(DeviceCapabilities const& device) const { return device; }
+  // Iovas that all devices behind it reserve.
+  [[nodiscard]] virtual std::vector<ReservedRegion> reserved() const { return {}; }
+
   // GET_HW_INFO. `type`: IOMMU_HW_INFO_TYPE_DEFAULT, or the one that is asked for. EOPNOTSUPP: no information of that type.
   virtual Result<HardwareInfo> hardware_info(PhysicalDevice const& device, std::uint32_t type) const;
 
@@ -129,17 +135,24 @@ class Driver {
 
   // A device, or a PASID of it, is about to be attached to `hwpt`, from `old` or from nothing: what its DMA goes through then.
   // The domain may differ with the device; the HWPT keeps it alive. If the attach fails after that, withdraw() is called.
-  // EINVAL: the HWPT does not fit the device, another one may.
-  virtual Result<std::shared_ptr<Domain>> attach(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt,
-                                                 Hwpt const* old) = 0;
+  // EINVAL: the HWPT does not fit the device, another one may. This one gives the domain of a paging HWPT; nested ones it has
+  // not.
+  virtual Result<std::shared_ptr<Domain>> attach(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt, Hwpt const* old);
   // The attach that was under way does not take place: `old` stays, or nothing does.
   virtual void withdraw(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt, Hwpt* old) noexcept {
     (void)device, (void)pasid, (void)hwpt, (void)old;
+  }
+  // It took place.
+  virtual void attached(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt) noexcept {
+    (void)device, (void)pasid, (void)hwpt;
   }
   // It was detached: nothing of its DMA is translated.
   virtual void detach(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt) noexcept {
     (void)device, (void)pasid, (void)hwpt;
   }
+
+  // DMA of the device met a fault, which a guest may have to be told. Any thread, not inside a guard.
+  virtual void report_fault(PhysicalDevice const& device, FaultRecord const& fault) { (void)device, (void)fault; }
 
   // Do guests own the table of PASIDs, so that page requests with a PASID that nobody attached belong to the nested HWPT of the
   // device itself?

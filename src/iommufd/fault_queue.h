@@ -29,13 +29,14 @@ struct FaultHandle {
 struct PageRequestGroup {
   std::shared_ptr<FaultHandle const> handle;
   std::vector<PageRequest> requests;
-  std::function<void(PageResponse const&)> respond;  // of the device
+  std::shared_ptr<PhysicalDevice> device;  // to be answered
 };
 
 // Threads: any.
 class FaultQueue final : public Object {
  public:
   static constexpr ObjectType object_type = ObjectType::fault_queue;
+  static constexpr char const* file_name = "[iommufd-pgfault]";
 
   FaultQueue() : Object(object_type) {}
   // Answers everything: invalid.
@@ -46,13 +47,16 @@ class FaultQueue final : public Object {
   // Answers what came through this handle and is not answered yet: invalid.
   void drop(FaultHandle const& handle) noexcept;
 
-  // read(2), write(2) and poll(2).
+  // read(2): whole groups only, 0 if there is none. ESPIPE: no whole number of records; EINVAL: no room for the first group;
+  // EFAULT. write(2): ESPIPE: no whole number of responses; EINVAL: a code or cookie that is none; EFAULT. poll(2).
   Result<std::uint64_t> read(Caller& caller, std::uint64_t to, std::uint64_t length);
   Result<std::uint64_t> write(Caller& caller, std::uint64_t from, std::uint64_t length);
   [[nodiscard]] bool readable() const;
   void on_readable(std::function<void(bool)> changed);
 
  private:
+  Result<std::uint64_t> deliver(Caller& caller, std::uint64_t to, std::uint64_t room) SWIOMMU_REQUIRES(mutex_);
+  Result<void> answer_one(Caller& caller, std::uint64_t from);
   void tell() SWIOMMU_REQUIRES(mutex_);
 
   mutable Mutex mutex_;

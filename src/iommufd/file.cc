@@ -24,6 +24,7 @@ Result<std::shared_ptr<MappableMemory>> OpenFile::map(std::uint64_t, std::uint64
 
 File::~File() {
   Lock const lock(mutex_);
+  graveyard_.clear();
   objects_.clear();
 }
 
@@ -31,6 +32,11 @@ Result<std::uint64_t> File::ioctl(Caller& caller, std::uint32_t request, std::ui
   if (is_type1(request)) return type1_ioctl(*this, caller, request, argument);
   bool const is_test = request == selftest::test_request && engine_->mock_driver();
   return dispatch(is_test ? selftest::test_operations() : operations(), *this, caller, request, argument);
+}
+
+Result<std::shared_ptr<MappableMemory>> File::map(std::uint64_t offset, std::uint64_t length, int protection, int flags) {
+  Lock const lock(mutex_);
+  return mappable_.map(shared_from_this(), offset, length, protection, flags);
 }
 
 }  // namespace swiommu::iommufd

@@ -5,8 +5,11 @@
 #include <utility>
 #include <vector>
 
+#include "iommufd/graveyard.h"
+#include "iommufd/mappable_regions.h"
 #include "iommufd/object_table.h"
 #include "swiommu/base/mutex.h"
+#include "swiommu/domain/io_address_space.h"
 #include "swiommu/iommufd/caller.h"
 #include "swiommu/iommufd/engine.h"
 
@@ -30,6 +33,9 @@ class File final : public OpenFile, public std::enable_shared_from_this<File> {
   [[nodiscard]] Engine& engine() const { return *engine_; }
   [[nodiscard]] Mutex& mutex() const SWIOMMU_RETURNS_MUTEX(mutex_) { return mutex_; }
 
+  // How an IOAS of this file is made.
+  [[nodiscard]] IoAddressSpace::Options space_options() const;
+
   // All below: mutex held.
 
   // The mutex is held in a call of ioctl(): until it has been released nothing of `thing` dies. For what takes the mutex when it
@@ -38,6 +44,9 @@ class File final : public OpenFile, public std::enable_shared_from_this<File> {
   [[nodiscard]] std::vector<std::shared_ptr<void>> take_kept() { return std::exchange(kept_, {}); }
 
   [[nodiscard]] ObjectTable& objects() { return objects_; }
+  // Its clear() is called at the start of each ioctl.
+  [[nodiscard]] Graveyard& graveyard() { return graveyard_; }
+  [[nodiscard]] MappableRegions& mappable() { return mappable_; }
   [[nodiscard]] Charge charge() const { return charge_; }
   void set_charge(Charge charge) { charge_ = charge; }
   // The address space of the type 1 interface (VFIO_IOAS): not a user of it.
@@ -47,6 +56,8 @@ class File final : public OpenFile, public std::enable_shared_from_this<File> {
  private:
   std::shared_ptr<Engine> const engine_;
   mutable Mutex mutex_;
+  Graveyard graveyard_;
+  MappableRegions mappable_;
   ObjectTable objects_;
   Charge charge_;
   std::weak_ptr<Ioas> compatibility_ioas_;

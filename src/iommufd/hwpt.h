@@ -48,11 +48,13 @@ class HwptPaging final : public Hwpt {
  public:
   static constexpr ObjectType object_type = ObjectType::hwpt_paging;
 
-  // A domain for devices like this one, with all that is mapped in the IOAS; not in the table of objects yet. `data`: nothing
-  // for none. EOPNOTSUPP: flags or data that the hardware does not have; the errors of IoAddressSpace::attach_domain().
+  // A domain for devices like this one, empty; not in the table of objects yet. `data`: nothing for none. EOPNOTSUPP: flags or
+  // data that the hardware does not have; the driver's errors. ENOMEM.
   static Result<std::shared_ptr<HwptPaging>> create(std::shared_ptr<Ioas> const& ioas, PhysicalDevice const& device,
                                                     std::uint32_t flags, std::optional<UserData> const& data, Caller* caller);
   ~HwptPaging() override;
+  // Maps all that is mapped in the IOAS, and from then on what comes. Once. The errors of IoAddressSpace::attach_domain().
+  Result<void> fill();
 
   [[nodiscard]] std::shared_ptr<Ioas> const& ioas() const { return ioas_.get(); }
   [[nodiscard]] std::shared_ptr<PagingDomain> const& domain() const { return domain_; }
@@ -68,8 +70,8 @@ class HwptPaging final : public Hwpt {
   HwptPaging& paging() override { return *this; }
 
  private:
-  HwptPaging(Use<Ioas> ioas, std::shared_ptr<Driver> driver, std::shared_ptr<PagingDomain> domain, PagingPlan const& plan,
-             std::uint32_t flags);
+  HwptPaging(std::shared_ptr<Ioas> ioas, std::shared_ptr<Driver> driver, std::shared_ptr<PagingDomain> domain,
+             PagingPlan const& plan, std::uint32_t flags);
 
   Use<Ioas> const ioas_;
   std::shared_ptr<PagingDomain> const domain_;
@@ -87,8 +89,7 @@ class HwptNested final : public Hwpt {
 
   HwptNested(std::shared_ptr<HwptPaging> parent, std::unique_ptr<DriverNested> nested, std::shared_ptr<Driver> driver,
              bool pasid_compatible);
-  HwptNested(std::shared_ptr<Viommu> viommu, std::unique_ptr<DriverNested> nested, std::shared_ptr<Driver> driver,
-             bool pasid_compatible);
+  HwptNested(std::shared_ptr<Viommu> viommu, std::unique_ptr<DriverNested> nested, bool pasid_compatible);
   ~HwptNested() override;
 
   [[nodiscard]] DriverNested& nested() const { return *nested_; }

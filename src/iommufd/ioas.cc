@@ -1,8 +1,13 @@
 #include "iommufd/ioas.h"
 
+#include "iommufd/file.h"
 #include "iommufd/ioas_access.h"
 
 namespace swiommu::iommufd {
+
+IoAddressSpace::Options File::space_options() const {
+  return {.within_host_pages = engine_->profile().name.starts_with("kernel-selftest")};
+}
 
 // Nobody uses it any more, so no domain and no access is attached.
 Ioas::~Ioas() { (void)space_->unmap_all(); }

@@ -50,8 +50,8 @@ class Viommu final : public Object, public std::enable_shared_from_this<Viommu> 
   Result<void> add_device(std::uint64_t virtual_id, std::shared_ptr<PhysicalDevice> device);
   void remove_device(std::uint64_t virtual_id) noexcept;
 
-  // An event of the hardware, for the queue of its type; without one it is dropped. Any thread. EOPNOTSUPP: there is no queue for
-  // it; ENOMEM: it is lost, as the queue says.
+  // An event of the hardware, for the queue of its type, which says so if it has no room. Any thread. EOPNOTSUPP: there is no
+  // such queue; ENOMEM: it is lost, as the queue says.
   Result<void> report_event(std::uint32_t type, std::span<std::byte const> event);
   [[nodiscard]] std::shared_ptr<EventQueue> event_queue(std::uint32_t type) const;
   Result<void> add_event_queue(std::uint32_t type, std::shared_ptr<EventQueue> const& queue);

@@ -1,5 +1,6 @@
 #include "swiommu/memory/range_counts.h"
 
+#include <algorithm>
 #include <iterator>
 
 namespace swiommu {
@@ -68,6 +69,12 @@ std::optional<std::uint64_t> RangeCounts::last_of_run(std::uint64_t number) cons
   auto const run = run_at_or_after(number);
   if (run == runs_.end() || run->first > number) return std::nullopt;
   return run->second.last;
+}
+
+std::optional<std::uint64_t> RangeCounts::next_run(std::uint64_t number) const {
+  auto const run = run_at_or_after(number);
+  if (run == runs_.end()) return std::nullopt;
+  return std::max(run->first, number);
 }
 
 bool RangeCounts::overlaps(Range range) const {

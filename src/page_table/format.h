@@ -15,6 +15,7 @@
 #include "page_table/geometry.h"
 #include "swiommu/page_table/attributes.h"
 #include "swiommu/page_table/fault.h"
+#include "swiommu/page_table/format_configuration.h"
 
 namespace swiommu {
 
@@ -112,6 +113,9 @@ concept TracksDirty = UpdatesEntries<F> && requires(F const f, typename F::Entry
   { f.is_dirty(e) } -> std::same_as<bool>;
   { f.without_dirty(e) } -> std::same_as<typename F::Entry>;
 };
+
+// The sizes of leaves that a configuration leaves to its format.
+constexpr std::uint64_t offered_sizes(FormatConfiguration const& c) { return c.page_sizes ? c.page_sizes : ~std::uint64_t{0}; }
 
 // All sizes that a table of this format can map, those of the root included.
 template <PageTableFormat F>

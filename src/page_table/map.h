@@ -27,6 +27,7 @@ class Mapper {
     std::uint64_t origin;
     std::uint64_t output;
     Attributes attributes;
+    unsigned largest_lg2 = 63;  // no leaf is larger
     [[nodiscard]] constexpr std::uint64_t at(std::uint64_t input) const { return output + (input - origin); }
   };
 
@@ -39,7 +40,7 @@ class Mapper {
     Geometry const& g = format_.geometry();
     for (std::uint64_t at = range.start;;) {
       std::uint64_t last = 0;
-      if (unsigned const lg2 = best_size_lg2(level, at, target.at(at), range.last); lg2 != 0) {
+      if (unsigned const lg2 = best_size_lg2(level, at, target.at(at), range.last, target.largest_lg2); lg2 != 0) {
         last = at | low_bits(lg2);
         if (table) SWIOMMU_TRY(plan_leaves(level, *table, {at, last}, existing));
       } else if (level == 0) {
@@ -75,7 +76,7 @@ class Mapper {
     Geometry const& g = format_.geometry();
     for (std::uint64_t at = range.start;;) {
       std::uint64_t last = 0;
-      if (unsigned const lg2 = best_size_lg2(level, at, target.at(at), range.last); lg2 != 0) {
+      if (unsigned const lg2 = best_size_lg2(level, at, target.at(at), range.last, target.largest_lg2); lg2 != 0) {
         last = at | low_bits(lg2);
         put_leaves(level, table, at, lg2, target, gather, inherit);
       } else {
@@ -92,13 +93,14 @@ class Mapper {
   [[nodiscard]] bool is_complete() const { return complete_; }
 
   // Log2 of the largest leaf of this level that fits at `input`; 0 if none does.
-  [[nodiscard]] unsigned best_size_lg2(unsigned level, std::uint64_t input, std::uint64_t output, std::uint64_t last) const {
+  [[nodiscard]] unsigned best_size_lg2(unsigned level, std::uint64_t input, std::uint64_t output, std::uint64_t last,
+                                       unsigned largest_lg2 = 63) const {
     LevelShape const shape = format_.geometry().level[level];
     std::uint64_t const aligned = low_bits(alignment_lg2(input | output) + 1);
     std::uint64_t const length = last - input;  // less one
     std::uint64_t const short_enough = low_bits(length == ~std::uint64_t{0} ? 64 : log2_floor(length + 1) + 1);
     std::uint64_t const in_table = low_bits(shape.shift + shape.index_bits + 1u);
-    std::uint64_t const fits = format_.leaf_sizes(level) & aligned & short_enough & in_table;
+    std::uint64_t const fits = format_.leaf_sizes(level) & aligned & short_enough & in_table & low_bits(largest_lg2 + 1);
     return fits ? log2_floor(fits) : 0;
   }
 

@@ -66,14 +66,14 @@ class TypedPageTable : public PageTable {
     });
   }
 
-  Result<void> map(Range range, std::uint64_t output, Attributes attributes, Existing existing, Cut cut,
-                   Gather& gather) override {
+  Result<void> map(Range range, std::uint64_t output, Attributes attributes, Existing existing, Cut cut, Gather& gather,
+                   unsigned largest_leaf_lg2) override {
     return guarded([&]() -> Result<void> {
       SWIOMMU_TRY(check_map(range, output, attributes));
       Mapper<F, M> mapper(format_, memory_);
       TableStash<F, M> stash(format_, memory_);
       TableNeeds needs;
-      typename Mapper<F, M>::Target const target{range.start, output, attributes};
+      typename Mapper<F, M>::Target const target{range.start, output, attributes, largest_leaf_lg2};
       unsigned const top = format_.geometry().top();
       if (existing == Existing::replace) SWIOMMU_TRY(plan_cuts(range, cut, needs));
       SWIOMMU_TRY(mapper.plan(top, root_, range, target, existing, needs));

@@ -76,19 +76,41 @@ inline Configurations arm(FormatName format) {
   return all;
 }
 
+// Only leaves of these sizes.
+inline auto offering(std::uint64_t page_sizes) {
+  return [page_sizes](FormatConfiguration& c) { c.page_sizes = page_sizes; };
+}
+
+// Those of the hardware, and those of the model of Linux' selftests, which has pages of 2 KiB.
+inline Configurations amd() {
+  Configurations all = with_flags(levels(FormatName::amd_v1, 1, 6));
+  for (FormatConfiguration const& model : {FormatConfiguration{.levels = 3},
+                                           {.levels = 3, .accessed_updates = true, .dirty_updates = true},
+                                           {.levels = 6},
+                                           {.levels = 5, .dirty_updates = true, .page_sizes = bit(20) | bit(12)}}) {
+    all.push_back(model);
+    all.back().format = FormatName::amd_v1;
+    all.back().granule_lg2 = 11;
+  }
+  all.push_back({.format = FormatName::amd_v1, .page_sizes = bit(12) | bit(16) | bit(21) | bit(22)});
+  return all;
+}
+
 // Calls `visit.operator()<F>(name, expresses, configurations)` for each format.
 template <class Visit>
 void for_each_format(Visit visit) {
   visit.template operator()<ToyFormat>("Toy", Expresses{.write_only = true}, Configurations{{}});
-  visit.template operator()<VtdSecondStage>("VtdSecondStage", Expresses{.write_only = true, .coherent = true},
-                                            with_flags(levels(FormatName::vtd_second_stage, 3, 5)));
-  visit.template operator()<X86_64>("X86_64", Expresses{.memory = true, .born_accessed = true},
-                                    with(with_flags(levels(FormatName::x86_64, 4, 5)), [](auto& c) { c.zero_extended = true; }));
-  visit.template operator()<AmdV1>("AmdV1", Expresses{.write_only = true, .coherent = true},
-                                   with_flags(levels(FormatName::amd_v1, 1, 6)));
-  visit.template operator()<ArmStage1>(
-      "ArmStage1", Expresses{.memory = true},
-      with(arm(FormatName::arm_stage1), [](auto& c) { c.upper_half = true; }, [](auto& c) { c.top_byte_ignored = true; }));
+  visit.template operator()<VtdSecondStage>(
+      "VtdSecondStage", Expresses{.write_only = true, .coherent = true},
+      with(with_flags(levels(FormatName::vtd_second_stage, 3, 5)), offering(bit(12) | bit(21)), offering(bit(21))));
+  visit.template operator()<X86_64>(
+      "X86_64", Expresses{.memory = true, .born_accessed = true},
+      with(with_flags(levels(FormatName::x86_64, 4, 5)), [](auto& c) { c.zero_extended = true; }, offering(bit(12))));
+  visit.template operator()<AmdV1>("AmdV1", Expresses{.write_only = true, .coherent = true}, amd());
+  visit.template operator()<ArmStage1>("ArmStage1", Expresses{.memory = true},
+                                       with(
+                                           arm(FormatName::arm_stage1), [](auto& c) { c.upper_half = true; },
+                                           [](auto& c) { c.top_byte_ignored = true; }, offering(bit(12) | bit(21) | bit(30))));
   visit.template operator()<ArmStage2>("ArmStage2", Expresses{.write_only = true, .memory = true}, arm(FormatName::arm_stage2));
   visit.template operator()<Riscv>("Riscv", Expresses{.memory = true},
                                    with(with_flags(levels(FormatName::riscv, 3, 5)), [](auto& c) { c.svnapot = false; }));

@@ -34,7 +34,8 @@ class FormatOf final : public FormatUnderTest {
     name = std::string(family) + " levels=" + std::to_string(geometry.levels) +
            " input=" + std::to_string(geometry.input_bits()) + " page=" + std::to_string(smallest()) +
            (c.accessed_updates ? " accessed" : "") + (c.dirty_updates ? " dirty" : "") +
-           (geometry.extension == Extension::zero ? "" : " extended") + (c.svnapot ? "" : " no-svnapot");
+           (geometry.extension == Extension::zero ? "" : " extended") + (c.svnapot ? "" : " no-svnapot") +
+           (c.page_sizes ? " sizes=" + std::to_string(c.page_sizes) : "");
   }
 
   [[nodiscard]] TableUnderTest make(TablesIn where) const override {

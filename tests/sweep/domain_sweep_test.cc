@@ -122,15 +122,35 @@ TEST_F(DomainSweep, ReplacingAndDetachingDomains) {
             0u);
   EXPECT_TRUE(passes(*tree.nested, *port));
   EXPECT_TRUE(waits_for(*other, *second));
-  auto const replaced = state();
-  EXPECT_GT(sweep_new([&] { return tree.device->detach(DmaTree::nested_pasid); },
-                      [&] {
-                        expect_unchanged(replaced);
-                        EXPECT_TRUE(waits_for(*other, *port));
-                      }),
-            0u);
+  EXPECT_EQ(sweep_new([&] { return tree.device->detach(DmaTree::nested_pasid); }, [] {}), 0u) << "needs no memory";
   EXPECT_TRUE(passes(*other, *port));
   EXPECT_EQ(tree.device->domain(DmaTree::nested_pasid), nullptr);
+}
+
+TEST_F(DomainSweep, PreparingAChangeThatIsDropped) {
+  auto const before = state();
+  auto const call = [&]() -> Result<void> {
+    auto change = tree.device->prepare(other, DmaTree::nested_pasid);
+    if (!change) return std::unexpected(std::move(change).error());
+    return {};
+  };
+  EXPECT_GT(sweep_new(call, [&] { expect_unchanged(before); }), 0u);
+  expect_unchanged(before);
+  EXPECT_TRUE(passes(*other, *port));
+  EXPECT_TRUE(waits_for(*tree.nested, *port));
+}
+
+TEST_F(DomainSweep, CommittingAChangeNeedsNoMemory) {
+  auto change = tree.device->prepare(other, DmaTree::nested_pasid);
+  ASSERT_TRUE(change);
+  {
+    FailingNew failing(0);
+    change->commit();
+    EXPECT_FALSE(failing.failed());
+  }
+  EXPECT_EQ(tree.device->domain(DmaTree::nested_pasid), other);
+  EXPECT_TRUE(passes(*tree.nested, *port));
+  EXPECT_TRUE(waits_for(*other, *port));
 }
 
 TEST_F(DomainSweep, MappingReplacingAndUnmapping) {

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -85,25 +86,24 @@ class IntervalMap {
   Result<Entry*> insert(Range range, V value) {
     return guarded([&]() -> Result<Entry*> {
       if (range.start > range.last) return fail(EINVAL, "a range that ends before it starts");
-      Node* parent = nullptr;
-      Node* below = nullptr;
-      Node* above = nullptr;
-      for (Node* node = root_; node != nullptr; node = node->child[below == parent]) {
-        parent = node;
-        if (range.overlaps(node->range)) return range_in_use(range, node->range);
-        (range.start > node->range.last ? below : above) = node;
-      }
+      if (Node const* const taken = lowest(range)) return range_in_use(range, taken->range);
       Node* const node = new Node(range, std::move(value));
-      node->gap = range.start - (below != nullptr ? below->range.last + 1 : 0);
-      if (above != nullptr) above->gap = above->range.start - range.last - 1;
-      if (parent == nullptr)
-        root_ = node;
-      else
-        link(parent, below == parent, node);
-      ++size_;
-      retrace(node);
-      if (above != nullptr) retrace(above);
+      place(node);
       return node;
+    });
+  }
+
+  // Replaces an entry of this map by two: one up to `last`, which is in its range and not the end of it, and one behind.
+  // Returns the lower one. ENOMEM: everything is as it was.
+  Result<Entry*> split(Entry const& entry, std::uint64_t last, V lower, V higher) {
+    return guarded([&]() -> Result<Entry*> {
+      Range const range = entry.range;
+      auto low = std::make_unique<Node>(Range{range.start, last}, std::move(lower));
+      auto high = std::make_unique<Node>(Range{last + 1, range.last}, std::move(higher));
+      erase(entry);
+      place(high.release());
+      place(low.get());
+      return low.release();
     });
   }
 
@@ -208,6 +208,26 @@ class IntervalMap {
       if (node->range.last >= request.within.last) break;
     }
     return std::nullopt;
+  }
+
+  // Links a node whose range is free.
+  void place(Node* node) {
+    Node* parent = nullptr;
+    Node* below = nullptr;
+    Node* above = nullptr;
+    for (Node* at = root_; at != nullptr; at = at->child[below == parent]) {
+      parent = at;
+      (node->range.start > at->range.last ? below : above) = at;
+    }
+    node->gap = node->range.start - (below != nullptr ? below->range.last + 1 : 0);
+    if (above != nullptr) above->gap = above->range.start - node->range.last - 1;
+    if (parent == nullptr)
+      root_ = node;
+    else
+      link(parent, below == parent, node);
+    ++size_;
+    retrace(node);
+    if (above != nullptr) retrace(above);
   }
 
   Node* lowest(Range range) const {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "swiommu/base/mutex.h"
@@ -41,6 +42,7 @@ class Device : public std::enable_shared_from_this<Device> {
   Device& operator=(Device const&) = delete;
 
   [[nodiscard]] DeviceOptions const& options() const { return options_; }
+  [[nodiscard]] Host const& host() const { return host_; }
 
   // EBUSY: attached already. EINVAL: the PASID is too large, or the domain belongs to another host. ENOMEM. EDEADLK.
   Result<void> attach(std::shared_ptr<Domain> domain, std::optional<Pasid> pasid = std::nullopt);
@@ -49,8 +51,30 @@ class Device : public std::enable_shared_from_this<Device> {
   // but ENOENT if nothing is attached. On error the old domain stays in place.
   Result<void> replace(std::shared_ptr<Domain> domain, std::optional<Pasid> pasid = std::nullopt);
 
-  // When it returns, no DMA uses the domain. ENOENT: nothing is attached. ENOMEM. EDEADLK.
+  // When it returns, no DMA uses the domain. ENOENT: nothing is attached. EDEADLK. Needs no memory.
   Result<void> detach(std::optional<Pasid> pasid = std::nullopt);
+
+  // An attach or replace with all that can fail behind it: so that several devices change together, or none of them. Other
+  // changes of the device, and ports that are opened or closed, wait until it is committed or dropped.
+  class Change {
+   public:
+    Change(Change&& other) noexcept
+        : device_(std::exchange(other.device_, nullptr)), key_(other.key_), domain_(std::move(other.domain_)) {}
+    Change& operator=(Change&&) = delete;
+    ~Change();
+    // When it returns, no DMA uses what was attached before. Once.
+    void commit() noexcept;
+
+   private:
+    friend class Device;
+    Change(Device& device, std::uint64_t key, std::shared_ptr<Domain> domain)
+        : device_(&device), key_(key), domain_(std::move(domain)) {}
+    Device* device_;  // its mutex is held
+    std::uint64_t key_;
+    std::shared_ptr<Domain> domain_;
+  };
+  // EINVAL, ENOMEM and EDEADLK as attach.
+  Result<Change> prepare(std::shared_ptr<Domain> domain, std::optional<Pasid> pasid = std::nullopt);
 
   // What is attached; nothing if nothing is. Never waits for DMA, and so may be asked inside a guard.
   [[nodiscard]] std::shared_ptr<Domain> domain(std::optional<Pasid> pasid = std::nullopt) const SWIOMMU_NO_THREAD_SAFETY_ANALYSIS;
@@ -62,23 +86,24 @@ class Device : public std::enable_shared_from_this<Device> {
   friend class Port;
   // Published whole and never changed, so that ports need no lock.
   using Attachments = std::vector<Attachment>;
+  // The two halves of a change: what can fail, and the rest.
+  Result<void> ready(std::shared_ptr<Domain> const& domain) SWIOMMU_REQUIRES(mutex_);
+  void exchange(std::uint64_t key, std::shared_ptr<Domain> domain) noexcept SWIOMMU_REQUIRES(mutex_);
 
   Device(Host const& host, DeviceOptions const& options) : host_(host), options_(options) {}
 
   Result<void> check(std::shared_ptr<Domain> const& domain, std::optional<Pasid> pasid) const;
   Result<void> listen(Domain& domain) SWIOMMU_REQUIRES(mutex_);
   void stop_listening(Domain& domain, std::size_t ports) noexcept SWIOMMU_REQUIRES(mutex_);
-  void publish(std::unique_ptr<Attachments const>& attachments) noexcept SWIOMMU_REQUIRES(mutex_);
-  Result<void> exchange(std::uint64_t key, std::shared_ptr<Domain> domain) SWIOMMU_REQUIRES(mutex_);
-  Result<std::unique_ptr<Attachments const>> with(std::uint64_t key, std::shared_ptr<Domain> const& domain) const
-      SWIOMMU_REQUIRES(mutex_);
   void close(Port& port) noexcept;
 
   Host const host_;
   DeviceOptions const options_;
   Mutex mutex_;            // before the listeners_ of any domain; held while guards are waited for
   mutable Mutex reading_;  // after mutex_; owned_ is changed under both, and so read under either
-  std::unique_ptr<Attachments const> owned_ SWIOMMU_GUARDED_BY(mutex_) = std::make_unique<Attachments const>();
+  std::unique_ptr<Attachments> owned_ SWIOMMU_GUARDED_BY(mutex_) = std::make_unique<Attachments>();
+  // The next one is built here; empty, with room for what is attached less one, so that detach() needs no memory.
+  std::unique_ptr<Attachments> spare_ SWIOMMU_GUARDED_BY(mutex_) = std::make_unique<Attachments>();
   std::atomic<Attachments const*> attachments_{owned_.get()};
   std::uint64_t last_serial_ SWIOMMU_GUARDED_BY(mutex_) = 0;
   std::vector<Epoch*> ports_ SWIOMMU_GUARDED_BY(mutex_);

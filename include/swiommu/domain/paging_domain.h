@@ -17,7 +17,7 @@ class PagingDomain final : public Domain {
   // Calls on disjoint ranges may run at the same time; nobody may change overlapping ranges at the same time. The memory at
   // `output` belongs to the caller, who keeps it usable until unmap has returned (memory/pinned_pages.h). Errors are those of
   // PageTable::map, and EDEADLK if the calling thread is inside a guard. On error nothing has changed.
-  Result<void> map(Range guest, HostAddress output, Attributes attributes);
+  Result<void> map(Range guest, HostAddress output, Attributes attributes, unsigned largest_leaf_lg2 = PageTable::any_leaf);
 
   // Each address of the range turns from what it translated to, or from nothing, to the new output; when the call returns no
   // DMA uses the old one. Entries that the range covers in part are split.

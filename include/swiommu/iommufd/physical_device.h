@@ -10,6 +10,7 @@
 #include "swiommu/base/range.h"
 #include "swiommu/base/result.h"
 #include "swiommu/device/device.h"
+#include "swiommu/device/fault_record.h"
 
 namespace swiommu::iommufd {
 
@@ -18,6 +19,9 @@ class Driver;
 class PageRequests;
 struct PageRequest;
 struct PageResponse;
+
+// A group for several devices. ENOMEM.
+Result<std::shared_ptr<DeviceGroup>> new_group();
 
 // Iovas that a device cannot use for memory.
 struct ReservedRegion {
@@ -45,11 +49,11 @@ struct DeviceCapabilities {
 };
 
 // Threads: immutable but for what other classes guard themselves. DMA and page requests from any thread.
-class PhysicalDevice {
+class PhysicalDevice : public std::enable_shared_from_this<PhysicalDevice> {
  public:
   // A device alone in its group unless told otherwise. `device` is where its DMA goes; its pasid_bits say how many PASIDs it has
-  // (0: none). `responses` is called for each group of page requests that was reported, once, on any thread, and must not
-  // call back. ENOMEM.
+  // (0: none). What the IOMMU itself lacks is taken from `capabilities`, and what it reserves is added. `responses` is called for
+  // each group of page requests that was reported, once, on any thread, and must not call back. ENOMEM.
   struct Options {
     DeviceCapabilities capabilities;
     std::vector<ReservedRegion> reserved;
@@ -76,6 +80,12 @@ class PhysicalDevice {
   // what the device, or its PASID, is attached to. EINVAL: nobody listens there; the response (invalid) has been given, if this
   // was the last request. ENOMEM.
   Result<void> report(PageRequest const& request);
+
+  // DMA of the device met a fault: tells whoever wants to know (a guest's event queue). Not inside a guard.
+  void report(FaultRecord const& fault) const;
+
+  // Answers the device.
+  void respond(PageResponse const& response) const;
 
   [[nodiscard]] PageRequests& page_requests() const { return *page_requests_; }
 

@@ -3,12 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "swiommu/base/address.h"
 #include "swiommu/base/range.h"
 #include "swiommu/base/result.h"
 #include "swiommu/memory/host_address_space.h"
 #include "swiommu/memory/mapping.h"
+#include "swiommu/memory/page_identity.h"
 
 namespace swiommu {
 
@@ -25,6 +27,9 @@ class Backing {
   // Of byte `offset`, which is less than the length.
   [[nodiscard]] HostAddress host_address(std::uint64_t offset) const { return address_ + offset; }
 
+  // The same as a pointer.
+  [[nodiscard]] std::byte* pointer(std::uint64_t offset) const { return space_.pointer(host_address(offset)); }
+
   // Bytes from the start of the first page to the first byte: memory of a user may begin anywhere in a page.
   [[nodiscard]] std::uint64_t page_offset() const { return address_.value & (host_page_size - 1); }
   [[nodiscard]] std::uint64_t pages() const { return ((page_offset() + (length_ - 1)) >> host_page_lg2) + 1; }
@@ -37,6 +42,15 @@ class Backing {
   // Log2 of the size of the host's pages that it consists of; neighbours of that size need not be neighbours in the machine's
   // memory. May be slow.
   [[nodiscard]] virtual unsigned page_size_lg2() const { return host_page_lg2; }
+  // Which page of memory this one (counted as for fault_in()) is, if that is not what is mapped at the pointer now.
+  [[nodiscard]] virtual std::optional<PageIdentity> identity(std::uint64_t page) const {
+    (void)page;
+    return std::nullopt;
+  }
+  // The host address space must outlive it.
+  [[nodiscard]] HostAddressSpace& space() const { return space_; }
+  // May it be copied from and to while it is not pinned? Copies find out what is not there.
+  [[nodiscard]] virtual bool in_place() const { return false; }
 
  protected:
   Backing(HostAddressSpace& space, HostAddress address, std::uint64_t length, bool writable)
@@ -57,6 +71,7 @@ class UserMemory final : public Backing {
   // The errors of HostAddressSpace::add_memory().
   static Result<std::unique_ptr<UserMemory>> create(HostAddressSpace& space, void* data, std::uint64_t length, bool writable);
   ~UserMemory() override;
+  [[nodiscard]] bool in_place() const override { return true; }
 
  private:
   using Backing::Backing;
@@ -75,6 +90,7 @@ class SharedMemory final : public Backing {
   static Result<std::unique_ptr<SharedMemory>> map(HostAddressSpace& space, int descriptor, std::uint64_t offset,
                                                    std::uint64_t length, bool writable);
   ~SharedMemory() override;
+  [[nodiscard]] bool in_place() const override { return true; }
 
   // The memfd that create() made, owned by this object; -1 after map().
   [[nodiscard]] int descriptor() const { return descriptor_; }

@@ -23,6 +23,7 @@
 #include "swiommu/base/result.h"
 #include "swiommu/memory/device_range.h"
 #include "swiommu/memory/memory_view.h"
+#include "swiommu/memory/pin_ledger.h"
 #include "swiommu/memory/range_counts.h"
 
 namespace swiommu {
@@ -81,6 +82,9 @@ class HostAddressSpace final : public MemoryView {
   // `range` is exactly as it was added. Never fails.
   void remove_device_range(Range range) noexcept;
 
+  // Of everything that is pinned here.
+  [[nodiscard]] PinLedger& pins() { return pins_; }
+
   // The device range that holds `address`, if any.
   [[nodiscard]] FoundDevice device_range(std::uint64_t address) const override;
 
@@ -95,6 +99,7 @@ class HostAddressSpace final : public MemoryView {
 
   std::byte* const base_;
   std::uint64_t const size_;
+  PinLedger pins_;
   mutable SharedMutex mutex_;
   // Every host address that must not be handed out: reserved, mapped, a device range.
   IntervalMap<Nothing> taken_ SWIOMMU_GUARDED_BY(mutex_);

@@ -47,6 +47,9 @@ class RangeCounts {
   // The last number of the run that covers `number`; nothing if no range does. Numbers behind it may be covered too.
   [[nodiscard]] std::optional<std::uint64_t> last_of_run(std::uint64_t number) const;
 
+  // The first number from `number` on that a range covers.
+  [[nodiscard]] std::optional<std::uint64_t> next_run(std::uint64_t number) const;
+
   // Is any number of `range` covered?
   [[nodiscard]] bool overlaps(Range range) const;
 

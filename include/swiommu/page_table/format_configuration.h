@@ -21,7 +21,7 @@ enum class FormatName : std::uint8_t {
 struct FormatConfiguration {
   FormatName format = FormatName::vtd_second_stage;
   unsigned levels = 0;                  // number of levels, root included; s390: 2 segment, 3 region-third, 4, 5 region-first
-  unsigned granule_lg2 = 0;             // Arm only: 12, 14, 16
+  unsigned granule_lg2 = 0;             // Arm: 12, 14, 16; AMD v1: 12, or 11 as in the model of Linux' selftests
   unsigned input_bits = 0;              // Arm only: 64 - TnSZ; may make the root smaller, or (stage 2) concatenate roots
   unsigned output_bits = 0;             // largest output address, in bits; larger ones in an entry are refused
   bool zero_extended = false;           // x86-64: no canonical upper half (AMD v2 with PASID 0)
@@ -33,6 +33,7 @@ struct FormatConfiguration {
   bool svnapot = true;                  // RISC-V: 64 KiB runs
   bool svpbmt = true;                   // RISC-V: memory types
   bool table_rights = true;             // Arm stage 1: APTable is honoured (CD.HAD0 = 0)
+  std::uint64_t page_sizes = 0;         // bit n: leaves of 2^n bytes may be mapped; walks understand the others all the same
   std::uint64_t memory_attributes = 0;  // Arm stage 1: MAIR; 0 = the indirection that Linux uses
 };
 

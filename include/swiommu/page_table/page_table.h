@@ -81,15 +81,16 @@ class PageTable {
   // The same without updates, and what was read at each level on the way. ENOMEM.
   virtual Result<Walk> explain(std::uint64_t input, Access access, std::vector<WalkStep>& steps) const = 0;
 
-  // Maps range.start.. to output.., with the largest entries that fit. Attributes that the format cannot express are
-  // dropped, but rights never grow beyond what the format must add (x86-64, Arm stage 1, RISC-V, s390: whatever can be
-  // written can be read). With Existing::replace, `cut` says what happens to entries that the range covers only in part.
-  // EINVAL: neither read nor write; not aligned to the smallest page; cuts an entry. ERANGE: beyond the inputs or outputs of
-  // the format. EEXIST: something is mapped there. ENOMEM. On error nothing has changed.
-  // Tables in a user's memory, besides: ENOTSUP where the user left out levels or parts of a table that the range needs; EFAULT
-  // if that memory cannot be read or written, or is changed by the user during the call, which may then be done in part.
-  virtual Result<void> map(Range range, std::uint64_t output, Attributes attributes, Existing existing, Cut cut,
-                           Gather& gather) = 0;
+  // Maps range.start.. to output.., with the largest entries that fit, but none larger than 2^largest_leaf_lg2. Attributes that
+  // the format cannot express are dropped, but rights never grow beyond what the format must add (x86-64, Arm stage 1, RISC-V,
+  // s390: whatever can be written can be read). With Existing::replace, `cut` says what happens to entries that the range covers
+  // only in part. EINVAL: neither read nor write; not aligned to the smallest page, or that is too large; cuts an entry. ERANGE:
+  // beyond the inputs or outputs of the format. EEXIST: something is mapped there. ENOMEM. On error nothing has changed. Tables
+  // in a user's memory, besides: ENOTSUP where the user left out levels or parts of a table that the range needs; EFAULT if that
+  // memory cannot be read or written, or is changed by the user during the call, which may then be done in part.
+  static constexpr unsigned any_leaf = 63;
+  virtual Result<void> map(Range range, std::uint64_t output, Attributes attributes, Existing existing, Cut cut, Gather& gather,
+                           unsigned largest_leaf_lg2 = any_leaf) = 0;
 
   // Unmaps what is mapped in the range; holes are passed over. Returns the number of bytes that were mapped (0 also stands
   // for the whole 64-bit space). EINVAL: cuts an entry and `cut` is refuse. ERANGE: beyond the inputs. ENOMEM: a split found no

@@ -1,5 +1,7 @@
 // The formats of the library, by name. A new format is one file in this folder and one line here.
 #pragma once
+#include <string>
+
 #include "page_table/formats/amd_v1.h"
 #include "page_table/formats/arm_lpae.h"
 #include "page_table/formats/riscv.h"
@@ -12,6 +14,14 @@ namespace swiommu {
 template <FormatName Name, class F>
 struct NamedFormat {};
 
+constexpr FormatConfiguration without_offer(FormatConfiguration c) {
+  c.page_sizes = 0;
+  return c;
+}
+inline std::string no_such_size(std::uint64_t sizes) {
+  return "the format has no pages of 2^" + std::to_string(alignment_lg2(sizes)) + " bytes";
+}
+
 // Calls `use(F const&)` with the format that the configuration names and describes. EINVAL if it describes none.
 template <class R, class Use, FormatName... Names, class... Fs>
 Result<R> with_format_of(FormatConfiguration const& configuration, Use const& use, NamedFormat<Names, Fs>...) {
@@ -20,6 +30,8 @@ Result<R> with_format_of(FormatConfiguration const& configuration, Use const& us
     if (configuration.format != Name) return;
     if (auto checked = F::check(configuration); !checked)
       result = std::unexpected(std::move(checked).error());
+    else if (auto const sizes = page_sizes(F(without_offer(configuration))); (configuration.page_sizes & ~sizes) != 0)
+      result = fail(EINVAL, no_such_size(configuration.page_sizes & ~sizes));
     else
       result = use(F(configuration));
   };

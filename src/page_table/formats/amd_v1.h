@@ -17,6 +17,8 @@
 // (reported as such).
 // Ignored: bits 4:1, 8:7, 59 (U) of a leaf, 63; and address bits below the size of a leaf with NextLevel 0 (unverified: the
 // text asks for aligned addresses and does not say what happens otherwise).
+// Granule 11 is no hardware, but the model that Linux' iommufd selftests run on: frames are of 2 KiB, tables stay at 512 items,
+// and an entry holds an address shifted left by one ("as stored"). What is said above is then about addresses as stored.
 // 512 GiB leaves (level 3, NextLevel 0) are understood, but never written: hardware is known that gets them wrong. Nor is
 // anything above 2^51.
 //
@@ -33,16 +35,21 @@ class AmdV1 {
   using Entry = std::uint64_t;
 
   explicit constexpr AmdV1(FormatConfiguration const& c)
-      : geometry_(radix(c.levels ? c.levels : 4, 12, 0, c.levels == 6 ? 64 : 0)),
-        output_bits_(c.output_bits ? c.output_bits : 52),
-        beyond_output_(bit_span(51, 0) & ~low_bits(output_bits_)),
+      : shift_(c.granule_lg2 ? 12 - c.granule_lg2 : 0),
+        geometry_(shape(c.levels ? c.levels : 4, shift_)),
+        output_bits_(c.output_bits ? c.output_bits : 52 - shift_),
+        beyond_output_(bit_span(51, 0) & ~low_bits(output_bits_ + shift_)),
+        offered_(offered_sizes(c)),
         accessed_updates_(c.accessed_updates || c.dirty_updates),
         dirty_updates_(c.dirty_updates) {}
 
   static Result<void> check(FormatConfiguration const& c) {
     if (c.levels > 6) return fail(EINVAL, "AMD v1 tables have 1 to 6 levels");
-    if (c.output_bits != 0 && (c.output_bits < 32 || c.output_bits > 52))
-      return fail(EINVAL, "AMD v1 tables output 32 to 52 bits");
+    if (c.granule_lg2 != 0 && c.granule_lg2 != 11 && c.granule_lg2 != 12)
+      return fail(EINVAL, "AMD v1 granules are 4 KiB, in models 2 KiB (granule_lg2 12, 11)");
+    unsigned const most = c.granule_lg2 == 11 ? 51 : 52;
+    if (c.output_bits != 0 && (c.output_bits < 32 || c.output_bits > most))
+      return fail(EINVAL, "AMD v1 tables output 32 to " + std::to_string(most) + " bits");
     return {};
   }
 
@@ -63,27 +70,28 @@ class AmdV1 {
 
   constexpr Entry empty(unsigned) const { return 0; }
   constexpr Entry table(std::uint64_t address, unsigned level) const {
-    return address | present | Entry{level} << 9 | read | write;
+    return address << shift_ | present | Entry{level} << 9 | read | write;
   }
-  constexpr std::uint64_t table_address(Entry e, unsigned) const { return e & address_bits; }
+  constexpr std::uint64_t table_address(Entry e, unsigned) const { return (e & address_bits) >> shift_; }
   constexpr Access table_rights(Entry e, unsigned) const { return {(e & read) != 0, (e & write) != 0}; }
   constexpr unsigned next_level(Entry e, unsigned) const { return next_field(e) - 1; }
 
   constexpr std::uint64_t leaf_sizes(unsigned level) const {
     if (level > 4) return 0;
-    unsigned const own = own_size_lg2(level), largest = output_bits_ < 51 ? output_bits_ : 51;
-    return bit_span(own + 8, own) & low_bits(largest + 1) & ~bit(39);
+    unsigned const own = own_size_lg2(level), output = output_bits_ + shift_, largest = output < 51 ? output : 51;
+    return (bit_span(own + 8, own) & low_bits(largest + 1) & ~bit(39)) >> shift_ & offered_;
   }
   constexpr Entry leaf(std::uint64_t address, unsigned level, unsigned size_lg2, Attributes a) const {
     Entry const e = present | (a.access.read ? read : 0) | (a.access.write ? write : 0) | (a.coherent ? force_coherent : 0);
-    if (size_lg2 == own_size_lg2(level)) return e | address;
-    return e | Entry{encoded_size} << 9 | align_down(address, size_lg2) | (low_bits(size_lg2 - 1) & address_bits);
+    unsigned const stored_lg2 = size_lg2 + shift_;
+    if (stored_lg2 == own_size_lg2(level)) return e | address << shift_;
+    return e | Entry{encoded_size} << 9 | align_down(address << shift_, stored_lg2) | (low_bits(stored_lg2 - 1) & address_bits);
   }
   constexpr unsigned leaf_size_lg2(Entry e, unsigned level, std::uint64_t) const {
-    return next_field(e) == encoded_size ? encoded_size_lg2(e) : own_size_lg2(level);
+    return (next_field(e) == encoded_size ? encoded_size_lg2(e) : own_size_lg2(level)) - shift_;
   }
   constexpr std::uint64_t leaf_address(Entry e, unsigned level, std::uint64_t input) const {
-    return align_down(e & address_bits, leaf_size_lg2(e, level, input));
+    return align_down((e & address_bits) >> shift_, leaf_size_lg2(e, level, input));
   }
   constexpr Attributes attributes(Entry e, unsigned) const {
     return {.access = table_rights(e, 0), .memory = MemoryType::normal, .coherent = (e & force_coherent) != 0};
@@ -110,7 +118,14 @@ class AmdV1 {
   static constexpr BitName names[] = {{62, "IW"},          {61, "IR"},         {60, "FC"}, {59, "U"}, {11, "NextLevel.2"},
                                       {10, "NextLevel.1"}, {9, "NextLevel.0"}, {6, "D"},   {5, "A"},  {0, "PR"}};
 
+  static constexpr Geometry shape(unsigned levels, unsigned shift) {
+    Geometry g = radix(levels, 12, 0, levels == 6 ? 64 + shift : 0);
+    for (unsigned l = 0; l < g.levels; l++) g.level[l].shift = static_cast<std::uint8_t>(g.level[l].shift - shift);
+    return g;
+  }
+
   static constexpr unsigned next_field(Entry e) { return static_cast<unsigned>(e >> 9 & 7); }
+  // Sizes as stored.
   static constexpr unsigned own_size_lg2(unsigned level) { return 12 + 9 * level; }
   // 13 for an even frame number, up to 53 if all address bits are ones.
   static constexpr unsigned encoded_size_lg2(Entry e) {
@@ -130,9 +145,11 @@ class AmdV1 {
     return (address & beyond_output_) != 0;
   }
 
+  unsigned shift_;  // of an address as stored
   Geometry geometry_;
   unsigned output_bits_;
   Entry beyond_output_;
+  std::uint64_t offered_;
   bool accessed_updates_;
   bool dirty_updates_;
 };

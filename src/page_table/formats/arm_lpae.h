@@ -41,6 +41,7 @@ class ArmLpae {
   explicit constexpr ArmLpae(FormatConfiguration const& c)
       : geometry_(geometry_of(shape(c), c)),
         output_bits_(output_size(c)),
+        offered_(offered_sizes(c)),
         granule_lg2_(shape(c).granule_lg2),
         highest_block_(granule_lg2_ == 12 || (granule_lg2_ == 16 && output_bits_ > 48) ? 2 : 1),
         accessed_updates_(c.accessed_updates),
@@ -97,7 +98,7 @@ class ArmLpae {
 
   constexpr std::uint64_t leaf_sizes(unsigned level) const {
     if (level > highest_block_ || level >= geometry_.levels) return 0;
-    return bit(geometry_.level[level].shift) | bit(run_size_lg2(level));
+    return (bit(geometry_.level[level].shift) | bit(run_size_lg2(level))) & offered_;
   }
   constexpr Entry leaf(std::uint64_t output, unsigned level, unsigned size_lg2, Attributes a) const {
     return address_field(output) | valid | (level == 0 ? not_block : 0) | (accessed_updates_ ? 0 : access_flag) |
@@ -254,6 +255,7 @@ class ArmLpae {
 
   Geometry geometry_;
   unsigned output_bits_;
+  std::uint64_t offered_;
   unsigned granule_lg2_;
   unsigned highest_block_;  // level
   bool accessed_updates_;

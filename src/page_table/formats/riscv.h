@@ -28,6 +28,7 @@ class RiscvTable {
   explicit constexpr RiscvTable(FormatConfiguration const& c)
       : geometry_(radix(c.levels ? c.levels : 4, 12, second_stage ? 2 : 0)),
         output_bits_(c.output_bits ? c.output_bits : 56),
+        offered_(offered_sizes(c)),
         svnapot_(c.svnapot),
         svpbmt_(c.svpbmt),
         accessed_updates_(c.accessed_updates),
@@ -60,7 +61,7 @@ class RiscvTable {
   constexpr std::uint64_t table_address(Entry e, unsigned) const { return address(e); }
 
   constexpr std::uint64_t leaf_sizes(unsigned level) const {
-    return bit(12 + 9 * level) | (level == 0 && svnapot_ ? bit(16) : 0);
+    return (bit(12 + 9 * level) | (level == 0 && svnapot_ ? bit(16) : 0)) & offered_;
   }
   constexpr Entry leaf(std::uint64_t output, unsigned level, unsigned size_lg2, Attributes a) const {
     bool const is_run = size_lg2 != 12 + 9 * level;
@@ -126,6 +127,7 @@ class RiscvTable {
 
   Geometry geometry_;
   unsigned output_bits_;
+  std::uint64_t offered_;
   bool svnapot_;
   bool svpbmt_;
   bool accessed_updates_;

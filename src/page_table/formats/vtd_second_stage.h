@@ -22,6 +22,7 @@ class VtdSecondStage {
       : geometry_(radix(c.levels ? c.levels : 4)),
         output_bits_(c.output_bits ? c.output_bits : 52),
         beyond_output_(bit_span(51, 0) & ~low_bits(output_bits_)),
+        offered_(offered_sizes(c)),
         updates_(c.accessed_updates || c.dirty_updates) {}
 
   static Result<void> check(FormatConfiguration const& c) {
@@ -48,7 +49,7 @@ class VtdSecondStage {
   constexpr std::uint64_t table_address(Entry e, unsigned) const { return e & bit_span(51, 12); }
   constexpr Access table_rights(Entry e, unsigned) const { return {(e & read) != 0, (e & write) != 0}; }
 
-  constexpr std::uint64_t leaf_sizes(unsigned level) const { return level <= 2 ? bit(12 + 9 * level) : 0; }
+  constexpr std::uint64_t leaf_sizes(unsigned level) const { return level <= 2 ? bit(12 + 9 * level) & offered_ : 0; }
   constexpr Entry leaf(std::uint64_t address, unsigned level, unsigned, Attributes a) const {
     return address | (a.access.read ? read : 0) | (a.access.write ? write : 0) | (level ? page_size : 0) |
            (a.coherent ? snoop : 0);
@@ -83,6 +84,7 @@ class VtdSecondStage {
   Geometry geometry_;
   unsigned output_bits_;
   Entry beyond_output_;
+  std::uint64_t offered_;
   bool updates_;
 };
 

@@ -30,6 +30,7 @@ class X86_64 {
       : geometry_(shape(c.levels ? c.levels : 4, c.zero_extended)),
         output_bits_(c.output_bits ? c.output_bits : 52),
         beyond_output_(bit_span(51, 0) & ~low_bits(output_bits_)),
+        offered_(offered_sizes(c)),
         accessed_updates_(c.accessed_updates || c.dirty_updates),
         dirty_updates_(c.dirty_updates) {}
 
@@ -59,7 +60,7 @@ class X86_64 {
     return {.read = (e & user) != 0, .write = (e & (user | writable)) == (user | writable)};
   }
 
-  constexpr std::uint64_t leaf_sizes(unsigned level) const { return level <= 2 ? bit(12 + 9 * level) : 0; }
+  constexpr std::uint64_t leaf_sizes(unsigned level) const { return level <= 2 ? bit(12 + 9 * level) & offered_ : 0; }
   // Already accessed, so that hardware that faults on a clear A, or writes it, has nothing to do; already dirty where nobody
   // wants to know. A mapping that may only be written can also be read.
   constexpr Entry leaf(std::uint64_t address, unsigned level, unsigned, Attributes a) const {
@@ -118,6 +119,7 @@ class X86_64 {
   Geometry geometry_;
   unsigned output_bits_;
   Entry beyond_output_;
+  std::uint64_t offered_;
   bool accessed_updates_;
   bool dirty_updates_;
 };
