@@ -154,6 +154,9 @@ class Driver {
   // DMA of the device met a fault, which a guest may have to be told. Any thread, not inside a guard.
   virtual void report_fault(PhysicalDevice const& device, FaultRecord const& fault) { (void)device, (void)fault; }
 
+  // The errno of HWPT_INVALIDATE on a paging HWPT, which has nothing to invalidate.
+  [[nodiscard]] virtual int invalidation_refusal() const { return EINVAL; }
+
   // Do guests own the table of PASIDs, so that page requests with a PASID that nobody attached belong to the nested HWPT of the
   // device itself?
   [[nodiscard]] virtual bool has_user_pasid_tables() const { return false; }

@@ -98,7 +98,9 @@ Result<void> invalidate(Command<iommu_hwpt_invalidate> const& command, std::uint
   };
   if (object->type() == ObjectType::hwpt_nested) return through(static_cast<HwptNested&>(*object).nested());
   if (object->type() == ObjectType::viommu) return through(static_cast<Viommu&>(*object).half());
-  return fail(EINVAL, fmt::format("object {} is a {}, which has nothing to invalidate", object->id(), name(object->type())));
+  bool const paging = object->type() == ObjectType::hwpt_paging;
+  return fail(paging ? static_cast<HwptPaging&>(*object).driver().invalidation_refusal() : EINVAL,
+              fmt::format("object {} is a {}, which has nothing to invalidate", object->id(), name(object->type())));
 }
 
 }  // namespace

@@ -42,4 +42,17 @@ Result<std::uint64_t> PinLedger::pins(PageIdentity const& page) const {
   });
 }
 
+std::optional<PageIdentity> PinLedger::page_at(HostAddress address, MemoryMap const& own) const {
+  Lock const lock(mutex_);
+  for (Pages const* pages = first_; pages != nullptr; pages = pages->next_) {
+    Backing const& backing = pages->backing();
+    std::uint64_t const into = address.value - (backing.host_address(0).value - backing.page_offset());
+    std::uint64_t const number = into >> host_page_lg2;
+    if (number >= backing.pages() || !pages->pins(number)) continue;
+    if (auto const here = backing.identity(number)) return here;
+    return own.page_at(std::bit_cast<std::uint64_t>(backing.pointer(0)) - backing.page_offset() + into);
+  }
+  return std::nullopt;
+}
+
 }  // namespace swiommu

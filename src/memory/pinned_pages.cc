@@ -62,6 +62,11 @@ std::uint64_t Pages::pinned() const {
   return pinned_;
 }
 
+bool Pages::pins(std::uint64_t page) const {
+  Lock const lock(mutex_);
+  return users_.last_of_run(page).has_value();
+}
+
 void Pages::for_each_pinned(FunctionRef<void(std::uint64_t page)> visit) const {
   Lock const lock(mutex_);
   for (std::uint64_t page = 0; page < backing_->pages();) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 
+#include "swiommu/base/address.h"
 #include "swiommu/base/mutex.h"
 #include "swiommu/memory/page_identity.h"
 
@@ -19,6 +20,8 @@ class PinLedger {
 
   // How many Pages have it pinned: each counts once, as it pins once. ENOMEM; ESRCH: /proc is not there.
   [[nodiscard]] Result<std::uint64_t> pins(PageIdentity const& page) const;
+  // The page that is pinned at a host address; nothing if none is. `own` is what is mapped in this process.
+  [[nodiscard]] std::optional<PageIdentity> page_at(HostAddress address, MemoryMap const& own) const;
 
  private:
   friend class Pages;

@@ -44,6 +44,7 @@ class Pages {
 
   // Pages that are pinned now.
   [[nodiscard]] std::uint64_t pinned() const;
+  [[nodiscard]] bool pins(std::uint64_t page) const;
   // Calls `visit` with the number of each, ascending.
   void for_each_pinned(FunctionRef<void(std::uint64_t page)> visit) const;
 
