@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <exception>
+#include <span>
 
 #include "tools/commands.h"
 #include "tools/output.h"
@@ -74,8 +75,11 @@ int run_command_line(int argc, char const* const* argv, char const* version) noe
     add_translate(program, status);
     add_dump(program, status);
     add_demo(program, status);
+    std::span const words(argv, static_cast<std::size_t>(argc));
+    std::size_t const own = own_arguments(words);
+    add_run(program, status, words.subspan(own));
     try {
-      program.parse(argc, argv);
+      program.parse(static_cast<int>(own), argv);
     } catch (CLI::ParseError const& problem) {
       if (problem.get_exit_code() != 0) return report_bad_input(explain(program, problem, argc, argv));
       return finish_output(program.exit(problem));

@@ -2,6 +2,8 @@
 //
 // Exit status: 0 all went well; 1 an access faulted, or a check of the demo failed; 2 bad input, with one line on stderr.
 #pragma once
+#include <cstddef>
+#include <span>
 
 namespace CLI {
 class App;
@@ -15,5 +17,9 @@ void add_formats(CLI::App& program, int& status);
 void add_translate(CLI::App& program, int& status);
 void add_dump(CLI::App& program, int& status);
 void add_demo(CLI::App& program, int& status);
+// `words`: the program to be run and its arguments, which are no part of our command line.
+void add_run(CLI::App& program, int& status, std::span<char const* const> words);
+// How many of the words of a command line are ours; for every subcommand but run, all.
+[[nodiscard]] std::size_t own_arguments(std::span<char const* const> words);
 
 }  // namespace swiommu::tools

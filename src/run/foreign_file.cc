@@ -1,0 +1,116 @@
+#include "run/foreign_file.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <mutex>
+
+#include "run/asked_back.h"
+#include "run/call_log.h"
+#include "run/kernel_call.h"
+#include "run/process_state.h"
+
+namespace swiommu::run {
+namespace {
+
+std::uint64_t memory_lock_limit() {
+  rlimit limits{};
+  kernel_call(SYS_prlimit64, 0, RLIMIT_MEMLOCK, nullptr, &limits);
+  return limits.rlim_cur;
+}
+
+long outcome(Received const& result) {
+  if (result.descriptor >= 0) kernel_call(SYS_close, result.descriptor);
+  return result.message.error != 0 ? -result.message.error : static_cast<long>(result.message.words[0]);
+}
+
+}  // namespace
+
+ForeignFile::~ForeignFile() {
+  for (std::size_t at = 0; at < idle_count_; at++) close_internal(idle_[at]);
+}
+
+int ForeignFile::take_connection(int descriptor) {
+  {
+    std::lock_guard const lock(lock_);
+    if (idle_count_ > 0) return idle_[--idle_count_];
+  }
+  std::array<int, 2> pair{};
+  if (kernel_call(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) return -1;
+  Message hello{Say::hello};
+  hello.words[0] = protocol_version;
+  bool const sent = send(descriptor, hello, {}, pair[1]);
+  kernel_call(SYS_close, pair[1]);
+  if (sent) return make_internal(pair[0]);
+  kernel_call(SYS_close, pair[0]);
+  return -1;
+}
+
+void ForeignFile::keep_connection(int connection) {
+  {
+    std::lock_guard const lock(lock_);
+    if (idle_count_ < most_idle) {
+      idle_[idle_count_++] = connection;
+      return;
+    }
+  }
+  close_internal(connection);
+}
+
+Received ForeignFile::request(int descriptor, Message message, int passed) {
+  message.words[4] = memory_lock_limit();
+  if (int const connection = take_connection(descriptor); connection >= 0) {
+    AskedBack asked(connection, token_);
+    if (send(connection, message, {}, passed))
+      while (auto received = asked.next())
+        if (received->message.say == Say::result) {
+          keep_connection(connection);
+          return *received;
+        }
+    close_internal(connection);
+  }
+  log_line("the process {} that opened this file is gone: ENODEV", owner());
+  Received gone;
+  gone.message.error = ENODEV;
+  return gone;
+}
+
+long ForeignFile::ioctl(int descriptor, std::uint32_t request_number, std::uint64_t argument) {
+  Message message{Say::ioctl};
+  message.words = {request_number, argument};
+  return outcome(request(descriptor, message));
+}
+
+long ForeignFile::read(int descriptor, void* to, std::size_t length) {
+  Message message{Say::read};
+  message.words = {std::bit_cast<std::uint64_t>(to), length};
+  return outcome(request(descriptor, message, descriptor));
+}
+
+long ForeignFile::write(int descriptor, void const* from, std::size_t length) {
+  Message message{Say::write};
+  message.words = {std::bit_cast<std::uint64_t>(from), length};
+  return outcome(request(descriptor, message));
+}
+
+long ForeignFile::map(int descriptor, void* at, std::size_t length, int protection, int flags, std::uint64_t offset) {
+  Message message{Say::map};
+  message.words = {offset, length, static_cast<std::uint64_t>(protection), static_cast<std::uint64_t>(flags)};
+  Received const result = request(descriptor, message);
+  if (result.message.error != 0 || result.descriptor < 0) return outcome(result);
+  long const mapped = kernel_call(SYS_mmap, at, length, protection, flags, result.descriptor, result.message.words[1]);
+  kernel_call(SYS_close, result.descriptor);
+  return mapped;
+}
+
+ForeignFile::Counts ForeignFile::counts(int descriptor, pid_t pid) {
+  Message message{Say::counts};
+  message.words = {static_cast<std::uint64_t>(pid)};
+  Received const result = request(descriptor, message);
+  if (result.message.error != 0) return {};
+  return {result.message.words[0], result.message.words[1]};
+}
+
+}  // namespace swiommu::run

@@ -1,0 +1,27 @@
+#include "run/hidden_thread.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "run/kernel_call.h"
+
+namespace swiommu::run {
+
+bool start_hidden_thread(void* (*body)(void*), void* argument) {
+  constexpr std::size_t stack_size = 512 << 10;
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return false;
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, stack_size);
+  // The kernel's own call: the C library keeps two signals for itself, which other threads send for setuid and cancellation.
+  unsigned long const all = ~0UL & ~(3UL << 31);
+  unsigned long before = 0;
+  kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+  pthread_t thread;
+  bool const started = pthread_create(&thread, &attributes, body, argument) == 0;
+  kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof before);
+  pthread_attr_destroy(&attributes);
+  return started;
+}
+
+}  // namespace swiommu::run

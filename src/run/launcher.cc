@@ -1,0 +1,79 @@
+#include "run/launcher.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "run/environment.h"
+#include "run/program_file.h"
+#include "swiommu/iommufd/caller.h"
+
+namespace swiommu::run {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char const* library_name = "libswiommu-run.so";
+
+// Beside this program, as it is built; or where the library folder is from here, as it is installed.
+Result<std::string> find_library() {
+  std::error_code error;
+  fs::path const self = fs::read_symlink("/proc/self/exe", error);
+  if (error) return fail(error.value(), "/proc/self/exe");
+  for (fs::path const& folder : {self.parent_path(), self.parent_path() / SWIOMMU_LIBRARY_FOLDER}) {
+    fs::path const library = (folder / library_name).lexically_normal();
+    if (!fs::exists(library, error)) continue;
+    if (library.string().find_first_of(" :") != std::string::npos)
+      return fail(EINVAL, fmt::format("{}: the loader takes no path with a space or a colon in it", library.string()));
+    return library.string();
+  }
+  return fail(ENOENT, fmt::format("{} is neither beside {} nor in its library folder", library_name, self.string()));
+}
+
+Result<std::string> absolute(std::string const& path) {
+  std::error_code error;
+  fs::path const whole = fs::absolute(path, error);
+  if (error) return fail(error.value(), path);
+  return whole.string();
+}
+
+Result<> set(char const* variable, std::string const& value) {
+  if (::setenv(variable, value.c_str(), 1) != 0) return fail(errno, variable);
+  return {};
+}
+
+// Each process adds lines; what an earlier run wrote goes.
+Result<> prepare_log(std::string const& log) {
+  if (log.empty() || log == "-") return set(log_variable, log);
+  auto const path = absolute(log);
+  if (!path) return std::unexpected(path.error());
+  iommufd::OwnedDescriptor const file(::open(path->c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (file.get() < 0) return fail(errno, *path);
+  return set(log_variable, *path);
+}
+
+}  // namespace
+
+Result<> launch(Launch const& launch) {
+  auto const program = find_program(launch.command.front());
+  if (!program) return std::unexpected(program.error());
+  SWIOMMU_TRY(check_preloadable(*program));
+  auto library = find_library();
+  if (!library) return std::unexpected(library.error());
+  if (char const* const others = std::getenv("LD_PRELOAD"); others != nullptr && *others != 0)
+    *library = fmt::format("{}:{}", others, *library);
+  SWIOMMU_TRY(prepare_log(launch.log));
+  SWIOMMU_TRY(set(profile_variable, launch.profile));
+  SWIOMMU_TRY(set("LD_PRELOAD", *library));
+
+  std::vector<char*> arguments;
+  for (std::string const& argument : launch.command) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  ::execv(program->c_str(), arguments.data());
+  return fail(errno == ENOENT ? EACCES : errno, *program);
+}
+
+}  // namespace swiommu::run

@@ -1,0 +1,70 @@
+#include "run/own_caller.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include <cstring>
+
+#include "run/capabilities.h"
+#include "run/kernel_call.h"
+#include "run/own_holding.h"
+#include "run/own_stack.h"
+#include "run/owner.h"
+#include "run/process_state.h"
+#include "swiommu/memory/file_memory.h"
+#include "swiommu/memory/safe_copy.h"
+
+namespace swiommu::run {
+
+bool OwnCaller::copy_in(std::uint64_t from, std::span<std::byte> to) {
+  if (!on_own_stack(from, to.size())) return copy_from_doubtful(std::bit_cast<void*>(from), to);
+  std::memcpy(to.data(), std::bit_cast<void*>(from), to.size());
+  return true;
+}
+
+bool OwnCaller::copy_out(std::uint64_t to, std::span<std::byte const> from) {
+  if (!on_own_stack(to, from.size())) return copy_to_doubtful(std::bit_cast<void*>(to), from);
+  std::memcpy(std::bit_cast<void*>(to), from.data(), from.size());
+  return true;
+}
+
+Result<int> OwnCaller::install(std::shared_ptr<iommufd::OpenFile> file) { return owner_.install(std::move(file), true); }
+
+void OwnCaller::uninstall(int descriptor) noexcept {
+  Reference const gone = table().take(descriptor);
+  if (gone) kernel_call(SYS_close, descriptor);
+}
+
+std::shared_ptr<iommufd::OpenFile> OwnCaller::open_file(int descriptor) {
+  Reference const held = table().find(descriptor);
+  auto const* const own = dynamic_cast<OwnHolding const*>(held.get());
+  return own == nullptr ? nullptr : own->file()->shared_file();
+}
+
+Result<iommufd::OwnedDescriptor> OwnCaller::borrow(int descriptor) {
+  if (table().has(descriptor)) return fail(EBADF, "a descriptor of no file with contents");
+  long const copy = kernel_call(SYS_fcntl, descriptor, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return fail(static_cast<int>(-copy), "no such descriptor");
+  return iommufd::OwnedDescriptor(static_cast<int>(copy));
+}
+
+Result<std::unique_ptr<Backing>> OwnCaller::memory(std::uint64_t address, std::uint64_t length, bool writable) {
+  return UserMemory::create(owner_.engine().addresses(), std::bit_cast<void*>(address), length, writable);
+}
+
+Result<std::unique_ptr<Backing>> OwnCaller::file_memory(int descriptor, std::uint64_t offset, std::uint64_t length,
+                                                        bool writable) {
+  if (table().has(descriptor)) return fail(EBADF, "a descriptor of no file with contents");
+  return FileMemory::create(owner_.engine().addresses(), descriptor, offset, length, writable);
+}
+
+std::shared_ptr<iommufd::Process> OwnCaller::process() {
+  rlimit limits{};
+  kernel_call(SYS_prlimit64, 0, RLIMIT_MEMLOCK, nullptr, &limits);
+  owner_.process()->memlock_limit_pages.store(limits.rlim_cur >> host_page_lg2, std::memory_order_relaxed);
+  return owner_.process();
+}
+
+bool OwnCaller::has(iommufd::Capability capability) { return has_capability(0, capability); }
+
+}  // namespace swiommu::run

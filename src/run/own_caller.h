@@ -1,0 +1,29 @@
+// This process calls.
+#pragma once
+#include "swiommu/iommufd/caller.h"
+
+namespace swiommu::run {
+
+class Owner;
+
+class OwnCaller final : public iommufd::Caller {
+ public:
+  explicit OwnCaller(Owner& owner) : owner_(owner) {}
+
+  bool copy_in(std::uint64_t from, std::span<std::byte> to) override;
+  bool copy_out(std::uint64_t to, std::span<std::byte const> from) override;
+  Result<int> install(std::shared_ptr<iommufd::OpenFile> file) override;
+  void uninstall(int descriptor) noexcept override;
+  std::shared_ptr<iommufd::OpenFile> open_file(int descriptor) override;
+  Result<iommufd::OwnedDescriptor> borrow(int descriptor) override;
+  Result<std::unique_ptr<Backing>> memory(std::uint64_t address, std::uint64_t length, bool writable) override;
+  Result<std::unique_ptr<Backing>> file_memory(int descriptor, std::uint64_t offset, std::uint64_t length,
+                                               bool writable) override;
+  std::shared_ptr<iommufd::Process> process() override;
+  bool has(iommufd::Capability capability) override;
+
+ private:
+  Owner& owner_;
+};
+
+}  // namespace swiommu::run

@@ -1,0 +1,43 @@
+#include "run/own_holding.h"
+
+#include "run/kernel_call.h"
+#include "run/logged_call.h"
+#include "run/own_caller.h"
+#include "run/owner.h"
+
+namespace swiommu::run {
+namespace {
+
+long outcome(Result<std::uint64_t> const& result) { return result ? static_cast<long>(*result) : -result.error().code; }
+
+}  // namespace
+
+OwnHolding::~OwnHolding() {
+  file_.reset();
+  owner_.release_if_unheld(id());
+}
+
+long OwnHolding::ioctl(int, std::uint32_t request, std::uint64_t argument) {
+  OwnCaller caller(owner_);
+  return outcome(logged_ioctl(file_->file(), caller, request, argument));
+}
+
+long OwnHolding::read(int descriptor, void* to, std::size_t length) {
+  OwnCaller caller(owner_);
+  auto const result = file_->file().read(caller, std::bit_cast<std::uint64_t>(to), length);
+  file_->settle(descriptor);
+  return outcome(result);
+}
+
+long OwnHolding::write(int, void const* from, std::size_t length) {
+  OwnCaller caller(owner_);
+  return outcome(file_->file().write(caller, std::bit_cast<std::uint64_t>(from), length));
+}
+
+long OwnHolding::map(int, void* at, std::size_t length, int protection, int flags, std::uint64_t offset) {
+  auto const memory = file_->file().map(offset, length, protection, flags);
+  if (!memory) return -memory.error().code;
+  return kernel_call(SYS_mmap, at, length, protection, flags, (*memory)->descriptor(), (*memory)->offset());
+}
+
+}  // namespace swiommu::run

@@ -1,0 +1,38 @@
+#include "run/preload/paths.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "run/call_log.h"
+#include "run/kernel_call.h"
+#include "run/owner.h"
+
+namespace swiommu::run {
+
+OurPath our_path(char const* path) {
+  // The headers say that the path is never null, which the compiler would believe.
+  asm volatile("" : "+r"(path));
+  if (path == nullptr || std::strncmp(path, "/dev/", 5) != 0) return OurPath::none;
+  if (std::strcmp(path, "/dev/iommu") == 0) return OurPath::iommu;
+  if (std::strcmp(path, "/dev/vfio/vfio") == 0) return OurPath::container;
+  return OurPath::none;
+}
+
+std::optional<long> open_ours(char const* path, int flags) {
+  OurPath const which = our_path(path);
+  if (which == OurPath::none) return {};
+  if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) return -EEXIST;
+  if ((flags & O_DIRECTORY) != 0) return -ENOTDIR;
+  int const kept = errno;
+  auto const owner = Owner::get();
+  auto const opened =
+      owner ? (*owner)->open(which == OurPath::container, (flags & O_CLOEXEC) != 0) : Result<int>(std::unexpected(owner.error()));
+  errno = kept;
+  if (opened) return *opened;
+  log_line("open {}: {}: {}", path, ::strerrorname_np(opened.error().code), opened.error().about);
+  return -opened.error().code;
+}
+
+}  // namespace swiommu::run
