@@ -69,6 +69,11 @@ ssize_t __wrap_pread(int descriptor, void* to, size_t length, off_t at) {
 }
 ssize_t __wrap_pread64(int descriptor, void* to, size_t length, off_t at) __attribute__((alias("__wrap_pread")));
 
+ssize_t __wrap_pwrite(int descriptor, void const* from, size_t length, off_t at) {
+  return answer(kernel_call(SYS_pwrite64, descriptor, from, length, at));
+}
+ssize_t __wrap_pwrite64(int descriptor, void const* from, size_t length, off_t at) __attribute__((alias("__wrap_pwrite")));
+
 ssize_t __wrap_readv(int descriptor, iovec const* parts, int count) {
   return answer(kernel_call(SYS_readv, descriptor, parts, count));
 }
