@@ -74,8 +74,8 @@ class TestViommu final : public DriverViommu {
     if (data.type != test_hwpt_type) return fail(EOPNOTSUPP, "data of another type");
     auto const read = data.read<TestHwptData>(caller, test_hwpt_type, sizeof(TestHwptData::root));
     if (!read) return std::unexpected(read.error());
-    auto domain = NestedDomain::create(parent, UserPageTable{.format = {.format = FormatName::x86_64, .levels = 4},
-                                                             .root = read->root});
+    auto domain =
+        NestedDomain::create(parent, UserPageTable{.format = {.format = FormatName::x86_64, .levels = 4}, .root = read->root});
     if (!domain) return std::unexpected(std::move(domain).error());
     return guarded([&]() -> Result<std::unique_ptr<DriverNested>> { return std::make_unique<TestNested>(std::move(*domain)); });
   }
@@ -142,8 +142,8 @@ class TestDriver final : public Driver {
     return plan;
   }
   [[nodiscard]] bool nests() const override { return can_nest; }
-  Result<std::unique_ptr<DriverNested>> make_nested(PhysicalDevice const&, HwptPaging& parent, std::uint32_t, UserData const& data,
-                                                    Caller& caller) override {
+  Result<std::unique_ptr<DriverNested>> make_nested(PhysicalDevice const&, HwptPaging& parent, std::uint32_t,
+                                                    UserData const& data, Caller& caller) override {
     return TestViommu::make_test_nested(parent.domain(), data, caller);
   }
   [[nodiscard]] bool has_viommus(PhysicalDevice const&, std::uint32_t type) const override { return type == test_viommu_type; }

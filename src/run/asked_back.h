@@ -8,8 +8,7 @@ namespace swiommu::run {
 
 class AskedBack {
  public:
-  // `token`: which owner may be told the numbers of its files.
-  AskedBack(int connection, std::uint64_t token) : connection_(connection), token_(token) {}
+  explicit AskedBack(int connection) : connection_(connection) {}
 
   // The next message of the owner, answered already unless it is the result. Nothing: the owner is gone.
   std::optional<Received> next();
@@ -25,7 +24,6 @@ class AskedBack {
   bool reply(int error, std::uint64_t value = 0, std::uint64_t second = 0, int descriptor = -1);
 
   int const connection_;
-  std::uint64_t const token_;
   std::array<std::byte, most_bytes> bytes_;
 };
 

@@ -62,7 +62,7 @@ void ForeignFile::keep_connection(int connection) {
 Received ForeignFile::request(int descriptor, Message message, int passed) {
   message.words[4] = memory_lock_limit();
   if (int const connection = take_connection(descriptor); connection >= 0) {
-    AskedBack asked(connection, token_);
+    AskedBack asked(connection);
     if (send(connection, message, {}, passed))
       while (auto received = asked.next())
         if (received->message.say == Say::result) {
