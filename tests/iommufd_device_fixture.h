@@ -52,7 +52,7 @@ inline Result<void> record(InvalidationArray& entries, std::vector<std::uint32_t
 
 class TestNested final : public DriverNested {
  public:
-  explicit TestNested(std::shared_ptr<NestedDomain> domain) : domain(std::move(domain)) {}
+  explicit TestNested(std::shared_ptr<NestedDomain> made) : domain(std::move(made)) {}
   [[nodiscard]] bool invalidates() const override { return can_invalidate; }
   Result<void> invalidate(InvalidationArray& entries) override { return record(entries, values); }
 
@@ -63,7 +63,7 @@ class TestNested final : public DriverNested {
 
 class TestViommu final : public DriverViommu {
  public:
-  explicit TestViommu(Viommu& viommu) : viommu(viommu) {}
+  explicit TestViommu(Viommu& whole) : viommu(whole) {}
   [[nodiscard]] bool nests() const override { return true; }
   Result<std::unique_ptr<DriverNested>> make_nested(std::uint32_t flags, UserData const& data, Caller& caller) override {
     if ((flags & ~std::uint32_t{IOMMU_HWPT_ALLOC_PASID}) != 0) return fail(EOPNOTSUPP, "flags");
@@ -74,8 +74,8 @@ class TestViommu final : public DriverViommu {
     if (data.type != test_hwpt_type) return fail(EOPNOTSUPP, "data of another type");
     auto const read = data.read<TestHwptData>(caller, test_hwpt_type, sizeof(TestHwptData::root));
     if (!read) return std::unexpected(read.error());
-    auto domain = NestedDomain::create(parent, UserPageTable{.format = {.format = FormatName::x86_64, .levels = 4},
-                                                             .root = read->root});
+    auto domain =
+        NestedDomain::create(parent, UserPageTable{.format = {.format = FormatName::x86_64, .levels = 4}, .root = read->root});
     if (!domain) return std::unexpected(std::move(domain).error());
     return guarded([&]() -> Result<std::unique_ptr<DriverNested>> { return std::make_unique<TestNested>(std::move(*domain)); });
   }
@@ -142,8 +142,8 @@ class TestDriver final : public Driver {
     return plan;
   }
   [[nodiscard]] bool nests() const override { return can_nest; }
-  Result<std::unique_ptr<DriverNested>> make_nested(PhysicalDevice const&, HwptPaging& parent, std::uint32_t, UserData const& data,
-                                                    Caller& caller) override {
+  Result<std::unique_ptr<DriverNested>> make_nested(PhysicalDevice const&, HwptPaging& parent, std::uint32_t,
+                                                    UserData const& data, Caller& caller) override {
     return TestViommu::make_test_nested(parent.domain(), data, caller);
   }
   [[nodiscard]] bool has_viommus(PhysicalDevice const&, std::uint32_t type) const override { return type == test_viommu_type; }
