@@ -52,7 +52,7 @@ inline Result<void> record(InvalidationArray& entries, std::vector<std::uint32_t
 
 class TestNested final : public DriverNested {
  public:
-  explicit TestNested(std::shared_ptr<NestedDomain> domain) : domain(std::move(domain)) {}
+  explicit TestNested(std::shared_ptr<NestedDomain> made) : domain(std::move(made)) {}
   [[nodiscard]] bool invalidates() const override { return can_invalidate; }
   Result<void> invalidate(InvalidationArray& entries) override { return record(entries, values); }
 
@@ -63,7 +63,7 @@ class TestNested final : public DriverNested {
 
 class TestViommu final : public DriverViommu {
  public:
-  explicit TestViommu(Viommu& viommu) : viommu(viommu) {}
+  explicit TestViommu(Viommu& whole) : viommu(whole) {}
   [[nodiscard]] bool nests() const override { return true; }
   Result<std::unique_ptr<DriverNested>> make_nested(std::uint32_t flags, UserData const& data, Caller& caller) override {
     if ((flags & ~std::uint32_t{IOMMU_HWPT_ALLOC_PASID}) != 0) return fail(EOPNOTSUPP, "flags");
