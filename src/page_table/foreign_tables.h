@@ -14,11 +14,27 @@ namespace swiommu {
 
 class ForeignTables {
  public:
-  ForeignTables(MemoryView const& view, bool big_endian, UserTableSource* source)
-      : view_(view), source_(source), swapped_(big_endian == (std::endian::native == std::endian::little)) {}
+  ForeignTables(MemoryView const& view, bool big_endian, UserTableSource* source,
+                std::uint64_t budget = PageTable::default_budget)
+      : view_(view), source_(source), swapped_(big_endian == (std::endian::native == std::endian::little)), budget_(budget) {}
+
+  // The words that one call may look at.
+  [[nodiscard]] std::uint64_t budget() const { return budget_; }
+
+  // The same memory for one call and one thread, which finds no more tables once it has loaded `words` words.
+  [[nodiscard]] ForeignTables limited(std::uint64_t words) const {
+    ForeignTables copy = *this;
+    copy.left_ = words;
+    return copy;
+  }
+  [[nodiscard]] bool exhausted() const { return left_ == 0; }
 
   template <class Entry>
   std::optional<Entry> load(std::uint64_t table, std::uint64_t index) const {
+    if (left_ != PageTable::no_limit) {
+      if (left_ == 0) return std::nullopt;
+      left_--;
+    }
     Entry* const word = locate<Entry>(table, index, Access::reading());
     if (word == nullptr) return std::nullopt;
     return in_order(__atomic_load_n(word, __ATOMIC_ACQUIRE));
@@ -81,6 +97,8 @@ class ForeignTables {
   MemoryView const& view_;
   UserTableSource* source_;
   bool swapped_;
+  std::uint64_t budget_;
+  mutable std::uint64_t left_ = PageTable::no_limit;  // only copies made by limited() count, walks share the original
 };
 
 }  // namespace swiommu
