@@ -26,8 +26,11 @@ template <PageTableFormat F>
 TableShape shape_of(F const& f) {
   Geometry const& g = f.geometry();
   unsigned const bits = g.input_bits();
-  TableShape shape{
-      .levels = g.levels, .input_bits = std::min(bits, 64u), .output_bits = f.output_bits(), .page_sizes = page_sizes(f)};
+  TableShape shape{.levels = g.levels,
+                   .input_bits = std::min(bits, 64u),
+                   .output_bits = f.output_bits(),
+                   .root_size_lg2 = table_size_lg2(f, g.top()),
+                   .page_sizes = page_sizes(f)};
   switch (bits >= 64 ? Extension::zero : g.extension) {
     case Extension::zero: shape.lower = {0, low_bits(bits)}; break;
     case Extension::ones: shape.lower = {~low_bits(bits), ~std::uint64_t{0}}; break;

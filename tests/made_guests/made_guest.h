@@ -85,8 +85,7 @@ class MadeTable {
 
   // `levels` from the one that holds only leaves up to the root.
   MadeTable(
-      MadeGuest& guest, std::vector<Level> levels, std::uint64_t root_table, Link link,
-      Empty empty = [](unsigned) { return 0; })
+      MadeGuest& guest, std::vector<Level> levels, std::uint64_t root_table, Link link, Empty empty = [](unsigned) { return 0; })
       : root(root_table), guest_(guest), levels_(std::move(levels)), link_(std::move(link)), empty_(std::move(empty)) {}
 
   // The address of the word at `level` that serves `iova`; tables on the way are made.

@@ -124,7 +124,8 @@ INSTANTIATE_TEST_SUITE_P(
              [] { return made_smmuv3({.granule_lg2 = 16, .input_bits = 44, .levels = 3, .second_stage = true}); }},
         Made{"smmuv3_s2_64k_big_endian",
              [] {
-               return made_smmuv3({.granule_lg2 = 16, .input_bits = 44, .levels = 2, .second_stage = true, .big_endian_tables = true});
+               return made_smmuv3(
+                   {.granule_lg2 = 16, .input_bits = 44, .levels = 2, .second_stage = true, .big_endian_tables = true});
              }},
         Made{"riscv_sv39", [] { return made_riscv({.levels = 3}); }},
         Made{"riscv_sv48", [] { return made_riscv({.directory_levels = 2}); }},

@@ -13,8 +13,9 @@ inline MadeGuest made_s390(unsigned levels) {
   auto const empty = [](unsigned level) -> std::uint64_t { return level == 0 ? 0x400 : 0x20; };
   std::vector<MadeTable::Level> shape{{12, 8}};
   for (unsigned l = 1; l < levels; l++) shape.push_back({20 + 11 * (l - 1), 11});
-  MadeTable table(guest, shape, guest.allocate(16_KiB, 0x20),
-                  [](std::uint64_t below, unsigned level) { return below | (level - 1) << 2 | (level > 1 ? whole : 0); }, empty);
+  MadeTable table(
+      guest, shape, guest.allocate(16_KiB, 0x20),
+      [](std::uint64_t below, unsigned level) { return below | (level - 1) << 2 | (level > 1 ? whole : 0); }, empty);
   std::uint64_t const bits = shape.back().shift + 11;
   std::uint64_t const last = bits >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1;
   table.leaf(0x1000, 0, 0x90001000);

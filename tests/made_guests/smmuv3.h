@@ -53,7 +53,8 @@ inline MadeGuest made_smmuv3(MadeStream const& s) {
                     {run, 2 * run - 1, 0x98000000, true, true, run},
                     {top - block - granule, top - block - 1, 0x90000000 + 9 * granule, true, true, granule},
                     {top - block, top - 1, 0x180000000, true, true, block}};
-  for (std::uint64_t const page : {4, 6, 9}) guest.fill_with_data(0x90000000 + page * granule, static_cast<unsigned>(granule >> 12));
+  for (std::uint64_t const page : {4, 6, 9})
+    guest.fill_with_data(0x90000000 + page * granule, static_cast<unsigned>(granule >> 12));
   guest.fill_with_data(0x98000000 + 3 * granule);
   guest.fill_with_data(0x180000000 + block - 0x1000, 1);
 
@@ -67,9 +68,10 @@ inline MadeGuest made_smmuv3(MadeStream const& s) {
                     table.root});
   } else {
     guest.put(ste, {1 | 5 << 1 | cd, 1});
-    guest.put(cd, {t0sz | granule_code << 6 | big << 15 | std::uint64_t{1} << 30 | std::uint64_t{1} << 31 |
-                       std::uint64_t{s.output_code} << 32 | std::uint64_t{1} << 41 | std::uint64_t{7} << 45 | std::uint64_t{2} << 48,
-                   table.root, 0, 0xff44ff0404ff4404});
+    guest.put(cd,
+              {t0sz | granule_code << 6 | big << 15 | std::uint64_t{1} << 30 | std::uint64_t{1} << 31 |
+                   std::uint64_t{s.output_code} << 32 | std::uint64_t{1} << 41 | std::uint64_t{7} << 45 | std::uint64_t{2} << 48,
+               table.root, 0, 0xff44ff0404ff4404});
   }
   constexpr std::uint64_t stages = 3, aarch64 = 2 << 2, asid16 = 1 << 12, no_stall = 1 << 24, two_levels = 1 << 27;
   guest.registers = {{"STRTAB_BASE", streams | std::uint64_t{1} << 62},

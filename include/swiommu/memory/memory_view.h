@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "swiommu/base/access.h"
-#include "swiommu/base/range.h"
+#include "swiommu/memory/device_range.h"
 
 namespace swiommu {
 
@@ -19,15 +19,6 @@ struct Chunk {
   std::uint64_t length = 0;   // bytes from `data` on that lie in a row, at least 1 if data is set
 
   [[nodiscard]] explicit operator bool() const { return data != nullptr; }
-};
-
-class DeviceRange;
-
-// A device range (device_range.h) at an address.
-struct FoundDevice {
-  Range range;
-  DeviceRange* device = nullptr;
-  [[nodiscard]] explicit operator bool() const { return device != nullptr; }
 };
 
 class MemoryView {

@@ -31,6 +31,7 @@ struct TableShape {
   unsigned levels = 0;
   unsigned input_bits = 0;
   unsigned output_bits = 0;
+  unsigned root_size_lg2 = 0;    // base-2 logarithm of the bytes of the root table
   std::uint64_t page_sizes = 0;  // bit n: leaves of 2^n bytes can be mapped
   Range lower;                   // the inputs that the table covers
   std::optional<Range> upper;    // and the upper half, where inputs are sign-extended
