@@ -62,14 +62,15 @@ bool covers(std::vector<Range> parts, Range whole) {
   return false;
 }
 
-// Maps an entry of 2^large bytes and cuts its first 2^small bytes off. Before one of the exchanges that this takes somebody writes
-// at its end, who may then write all that was one entry at the time without any further mark; and, if `harvests`, somebody reads
-// and clears the dirty flags. Returns false if there were not that many exchanges.
+// Maps an entry of 2^large bytes and cuts its first 2^small bytes off. Before one of the exchanges that this takes somebody
+// writes at its end, who may then write all that was one entry at the time without any further mark; and, if `harvests`, somebody
+// reads and clears the dirty flags. Returns false if there were not that many exchanges.
 bool split_beside_a_writer(CheckedTable& t, SizePair sizes, std::uint64_t exchange, bool harvests) {
   Range const place = places(t.format(), sizes.large_lg2).back();
   Range const first = Range::block(place.start, sizes.small_lg2);
   Gather gather;
-  EXPECT_TRUE(t.table().map(place, output_for(t.format(), 1, sizes.large_lg2), read_write, Existing::refuse, Cut::refuse, gather));
+  EXPECT_TRUE(
+      t.table().map(place, output_for(t.format(), 1, sizes.large_lg2), read_write, Existing::refuse, Cut::refuse, gather));
   std::optional<Range> writable;
   std::vector<Range> dirty;
   auto const harvest = [&](Clear clear) {
