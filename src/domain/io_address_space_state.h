@@ -1,5 +1,5 @@
-// What the mutex of an I/O address space guards. Whoever waits for a guard may hold that mutex: every call refuses threads that are
-// inside one before it takes it.
+// What the mutex of an I/O address space guards. Whoever waits for a guard may hold that mutex: every call refuses threads that
+// are inside one before it takes it.
 #pragma once
 #include "domain/area_table.h"
 #include "domain/iova_reservations.h"

@@ -15,7 +15,8 @@ constexpr Attributes both{.access = Access::both()};
 
 class ForeignBudget : public testing::Test {
  protected:
-  // Each item of a table names the same table below; the lowest maps nothing, or pages. To look at all that is 2^27 times 512 words.
+  // Each item of a table names the same table below; the lowest maps nothing, or pages. To look at all that is 2^27 times 512
+  // words.
   ForeignBudget() {
     for (std::uint64_t& table : tables) table = *memory.allocate(12);
     for (unsigned level = 1; level < 4; level++)

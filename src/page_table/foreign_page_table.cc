@@ -7,11 +7,11 @@ namespace swiommu {
 Result<std::unique_ptr<PageTable>> PageTable::open(UserPageTable const& table, MemoryView const& view, UserTableSource* source,
                                                    std::uint64_t budget) {
   return guarded([&] {
-    return with_format<std::unique_ptr<PageTable>>(table.format,
-                                                   [&]<PageTableFormat F>(F const& format) -> Result<std::unique_ptr<PageTable>> {
-                                                     return std::make_unique<TypedPageTable<F, ForeignTables>>(
-                                                         format, ForeignTables(view, table.big_endian, source, budget), table.root);
-                                                   });
+    return with_format<std::unique_ptr<PageTable>>(
+        table.format, [&]<PageTableFormat F>(F const& format) -> Result<std::unique_ptr<PageTable>> {
+          return std::make_unique<TypedPageTable<F, ForeignTables>>(format, ForeignTables(view, table.big_endian, source, budget),
+                                                                    table.root);
+        });
   });
 }
 

@@ -97,8 +97,7 @@ bool DemoAct::put_root(std::uint64_t root) {
       // An address in bits 51:12, on Arm perhaps with more bits below, or a page number in bits 43:0 (RISC-V).
       std::uint64_t const word = step->words[n], below = old & low_bits(12);
       if ((word & (bit_span(51, 12) | below)) != old && (word & bit_span(43, 0)) != old >> 12) continue;
-      for (std::uint64_t const changed :
-           {(word & ~(bit_span(51, 12) | below)) | root, (word & ~bit_span(43, 0)) | root >> 12})
+      for (std::uint64_t const changed : {(word & ~(bit_span(51, 12) | below)) | root, (word & ~bit_span(43, 0)) | root >> 12})
         if (put_word(step->address + 8 * n, changed, is_new)) return true;
     }
   }

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "page_table/formats/arm_lpae.h"
-#include "page_table/word_map.h"
 #include "page_table/walk.h"
+#include "page_table/word_map.h"
 
 namespace swiommu {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <random>
 
-#include "page_table/word_map.h"
 #include "page_table/walk.h"
+#include "page_table/word_map.h"
 
 namespace swiommu {
 namespace {
