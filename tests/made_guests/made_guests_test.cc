@@ -118,6 +118,8 @@ INSTANTIATE_TEST_SUITE_P(
         Made{"smmuv3_s2_4k_concatenated", [] { return made_smmuv3({.input_bits = 42, .levels = 3, .second_stage = true}); }},
         Made{"smmuv3_s2_16k_44_bits",
              [] { return made_smmuv3({.granule_lg2 = 14, .input_bits = 44, .levels = 3, .second_stage = true}); }},
+        Made{"smmuv3_s2_16k_48_bits",
+             [] { return made_smmuv3({.granule_lg2 = 14, .levels = 3, .output_code = 5, .second_stage = true}); }},
         Made{"smmuv3_s2_16k_concatenated",
              [] { return made_smmuv3({.granule_lg2 = 14, .input_bits = 40, .levels = 2, .second_stage = true}); }},
         Made{"smmuv3_s2_64k_44_bits",
