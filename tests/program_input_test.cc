@@ -75,7 +75,9 @@ TEST(ProgramInput, RefusesTablesThatCannotBe) {
   expect_refused(of_table + Arguments{"--root", "zz"}, "'zz'");
   expect_refused(of_table + Arguments{"--root", "0x123000"}, "0x123000");
   expect_refused(of_table + Arguments{"--root", "0xfffffffffffff000"}, "0xfffffffffffff000");
-  expect_refused(of_table + Arguments{"--root", "0x14115f001"}, "0x14115f001");
+  for (char const* const root : {"0x14115f001", "0x14115f008", "0x14115f800"})
+    expect_refused(of_table + Arguments{"--root", root}, std::string(root) + " of x86-64 is no multiple of 0x1000");
+  expect_refused(of_memory + Arguments{"--format", "riscv-sv39x4", "--root", "0x14115f000"}, "0x4000");
   for (char const* const levels : {"0", "3", "6", "-1", "x", "4294967300"})
     expect_refused(of_root + Arguments{"--levels", levels}, levels);
   expect_refused(of_memory + Arguments{"--format", "riscv-sv39", "--root", "0x14115f000", "--levels", "3"}, "riscv-sv39");
@@ -154,7 +156,8 @@ TEST(ProgramInput, RefusesCasesThatAreNone) {
            {"[]", "case.json"},
            {"null", "case.json"},
            {"{}", "\"iommu\""},
-           {R"({"iommu": 5, "registers": {}})", "\"iommu\""},
+           {R"({"iommu": 5, "registers": {}})", "\"iommu\" is 5"},
+           {R"({"iommu": "vtd", "registers": {"RTADDR": 1}})", "\"device\" is missing"},
            {R"({"iommu": "vtd"})", "\"registers\""},
            {R"({"iommu": "vtd", "registers": []})", "\"registers\""},
            {R"({"iommu": "vtd", "registers": {"RTADDR": []}})", "RTADDR"},
@@ -177,6 +180,8 @@ TEST(ProgramInput, RefusesCasesThatAreNone) {
                                std::filesystem::copy_options::overwrite_existing);
     expect_refused({"translate", "0", "--case", (scratch.path() / "broken").string()}, broken.named);
   }
+  std::filesystem::create_directories(scratch.path() / "folder/case.json");
+  expect_refused({"dump", "--case", (scratch.path() / "folder").string()}, "case.json: Is a directory");
   auto const whole = content_of(corpus("vtd-fs-igb/case.json"));
   (void)scratch.file("no-memory/case.json", whole);
   expect_refused({"dump", "--case", (scratch.path() / "no-memory").string()}, "memory.elf");

@@ -10,11 +10,6 @@ namespace {
 
 std::uint64_t key_of(std::optional<Pasid> pasid) { return pasid ? *pasid : no_pasid; }
 
-Result<void> refuse_inside_guard() {
-  if (guards_held() != 0) return fail(EDEADLK, "this thread is inside a DMA guard, which the call would wait for");
-  return {};
-}
-
 }  // namespace
 
 Result<std::shared_ptr<Device>> Device::create(Host const& host, DeviceOptions const& options) {

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 #include <vector>
 
 #include "swiommu/device/port.h"
@@ -90,6 +92,53 @@ TEST_F(DmaToADeviceRange, CannotBeTranslatedInPlace) {
   auto const chunk = port->translate(guard, Iova(0x8000), Access::writing());
   ASSERT_FALSE(chunk);
   EXPECT_EQ(chunk.error().reason, Reason::output_unreachable);
+}
+
+// A device whose answer takes until it is let go.
+class SlowDevice final : public DeviceRange {
+ public:
+  bool read(std::uint64_t, std::span<std::byte>) override {
+    entered = true;
+    entered.notify_one();
+    let_go.wait(false);
+    left = true;
+    return true;
+  }
+  bool write(std::uint64_t, std::span<std::byte const>) override { return false; }
+
+  std::atomic<bool> entered = false, let_go = false, left = false;
+};
+
+TEST_F(DmaToADeviceRange, RemovalWaitsForTheCallsThatAreOnTheirWayAndUnmapDoesNot) {
+  SlowDevice slow;
+  Range const slow_range = *memory->place_device_range(4096, slow);
+  ASSERT_TRUE(domain->map({0x20000, 0x20fff}, HostAddress(slow_range.start), {.access = Access::both()}));
+  std::jthread const reader([&] {
+    std::byte byte{};
+    EXPECT_TRUE(port->read(Iova(0x20000), &byte, 1).ok());
+  });
+  slow.entered.wait(false);
+  EXPECT_TRUE(slow.in_use());
+  EXPECT_TRUE(domain->unmap({0x20000, 0x20fff}));
+  EXPECT_FALSE(slow.left);
+  std::atomic<bool> removed = false;
+  std::jthread const remover([&] {
+    memory->remove_device_range(slow_range);
+    EXPECT_TRUE(slow.left) << "removed while a call was being made";
+    removed = true;
+  });
+  while (memory->device_range(slow_range.start)) std::this_thread::yield();  // from here on it waits for the call only
+  EXPECT_FALSE(removed);
+  slow.let_go = true;
+  slow.let_go.notify_one();
+}
+
+TEST_F(DmaToADeviceRange, IsNotHeldByATranslationThatFindsNoMemory) {
+  {
+    Port::Guard const guard(*port);
+    EXPECT_FALSE(port->translate(guard, Iova(0x8000), Access::writing()));
+  }
+  EXPECT_FALSE(doorbell.in_use());
 }
 
 }  // namespace

@@ -42,6 +42,10 @@ Port::~Port() {
 }
 
 std::expected<Chunk, FaultRecord> Port::translate(Guard const&, Iova iova, Access access, std::optional<Pasid> pasid) {
+  return find(iova, access, pasid, nullptr);
+}
+
+inline std::expected<Chunk, FaultRecord> Port::find(Iova iova, Access access, std::optional<Pasid> pasid, DeviceTarget* target) {
   std::uint64_t const key = pasid ? *pasid : no_pasid;
   Device::Attachments const& attachments = *device_->attachments_.load(std::memory_order_acquire);
   for (Attachment const& attachment : attachments) {
@@ -49,7 +53,7 @@ std::expected<Chunk, FaultRecord> Port::translate(Guard const&, Iova iova, Acces
     Iotlb::Entry const& entry = iotlb_->look_up(iova.value, attachment.serial);
     if (entry.serves(iova.value, access, attachment.serial, attachment.domain->generation()))
       return Chunk{entry.data + (iova.value - entry.iovas.start), entry.iovas.last - iova.value + 1};
-    return walk(iova.value, access, attachment);
+    return walk(iova.value, access, attachment, target);
   }
   return std::unexpected(FaultRecord{.device = device_->options().requester_id,
                                      .pasid = pasid,
@@ -58,7 +62,8 @@ std::expected<Chunk, FaultRecord> Port::translate(Guard const&, Iova iova, Acces
                                      .reason = Reason::configuration});
 }
 
-std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, Attachment const& attachment) {
+std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, Attachment const& attachment,
+                                             DeviceTarget* target) {
   walks_++;
   Domain const& domain = *attachment.domain;
   // Before the walk: if the domain changes meanwhile, what we cache is of the old generation and serves nobody.
@@ -70,9 +75,10 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
   if (t.ok()) {
     chunk = host_.memory->locate(t.output, access);
     if (!chunk) {
-      if (FoundDevice const found = host_.memory->device_range(t.output)) {
-        std::uint64_t const rest = std::min(Range::block(iova, t.size_lg2).last - iova, found.range.last - t.output);  // less one
-        device_target_ = DeviceTarget{found.device, t.output - found.range.start, rest + 1};
+      if (FoundDevice found = target != nullptr ? host_.memory->device_range(t.output) : FoundDevice()) {
+        Range const range = found.range();
+        std::uint64_t const rest = std::min(Range::block(iova, t.size_lg2).last - iova, range.last - t.output);  // less one
+        *target = {std::move(found), t.output - range.start, rest + 1};
       }
       t.reason = Reason::output_unreachable;
     }
@@ -123,11 +129,11 @@ DmaResult Port::transfer(Iova iova, std::uint64_t length, Access access, std::op
   bool const wraps = length != 0 && length - 1 > ~iova.value;
   std::uint64_t const end = wraps ? ~iova.value + 1 : length;
   while (result.done < end) {
-    device_target_.reset();
+    DeviceTarget target;
     std::uint64_t part = 0;
     {
       Guard const guard(*this);
-      auto const chunk = translate(guard, iova + result.done, access, pasid);
+      auto const chunk = find(iova + result.done, access, pasid, &target);
       if (chunk) {
         part = std::min({chunk->length, end - result.done, piece});
         std::uint64_t const copied = way.memory(chunk->data, result.done, part);
@@ -141,13 +147,13 @@ DmaResult Port::transfer(Iova iova, std::uint64_t length, Access access, std::op
     }
     // A callback may wait and call back: never inside the guard.
     if (result.fault) {
-      if (!device_target_) {
+      if (!target.found) {
         if (!memory_has_moved()) return result;
         result.fault.reset();
         continue;
       }
-      part = std::min({device_target_->length, end - result.done, piece});
-      if (!way.device(*device_target_->device, device_target_->offset, result.done, part)) return result;
+      part = std::min({target.length, end - result.done, piece});
+      if (!way.device(*target.found.device(), target.offset, result.done, part)) return result;
       result.fault.reset();
     }
     result.done += part;
@@ -192,7 +198,7 @@ Result<AtomicResult<T>> Port::atomic(Iova iova, std::optional<Pasid> pasid, Oper
     FaultRecord fault;
     {
       Guard const guard(*this);
-      auto const chunk = translate(guard, iova, Access::both(), pasid);
+      auto const chunk = find(iova, Access::both(), pasid, nullptr);
       if (chunk) {
         if (chunk->length < sizeof(T) || reinterpret_cast<std::uintptr_t>(chunk->data) % sizeof(T) != 0)
           return fail(EINVAL, "the memory behind an atomic operation is not naturally aligned");

@@ -56,11 +56,6 @@ Chunk Domain::locate(std::uint64_t address, Access access) const {
   return chunk;
 }
 
-Result<void> Domain::refuse_inside_guard() {
-  if (guards_held() != 0) return fail(EDEADLK, "this thread is inside a DMA guard, which the call would wait for");
-  return {};
-}
-
 Result<void> Domain::invalidate(Range inputs) {
   SWIOMMU_TRY(refuse_inside_guard());
   make_stale(inputs);

@@ -1,10 +1,10 @@
-// What the mutex of an I/O address space guards.
+// What the mutex of an I/O address space guards. Whoever waits for a guard may hold that mutex: every call refuses threads that
+// are inside one before it takes it.
 #pragma once
 #include <map>
 
 #include "domain/area_table.h"
 #include "domain/iova_reservations.h"
-#include "swiommu/base/grace_period.h"
 #include "swiommu/domain/io_address_space.h"
 #include "swiommu/domain/software_access.h"
 
@@ -41,12 +41,6 @@ struct IoAddressSpace::State {
   // Unmaps areas in ascending order until one cannot go yet; `iovas` loses what is done, `bytes` counts it.
   UnmapStop remove_in_order(Range& iovas, std::uint64_t& bytes);
 };
-
-// Whoever waits for this thread's guard may hold the mutex, so that no call may even wait for that.
-inline Result<void> refuse_inside_guard() {
-  if (guards_held() != 0) return fail(EDEADLK, "this thread is inside a DMA guard, which the call might wait for");
-  return {};
-}
 
 inline Result<void> check_order(Range iovas) {
   if (iovas.start > iovas.last) return fail(EINVAL, "a range of iovas that ends before it starts");

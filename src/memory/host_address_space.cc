@@ -1,6 +1,7 @@
 #include "swiommu/memory/host_address_space.h"
 
 #include <fmt/core.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -226,15 +227,22 @@ Result<Range> HostAddressSpace::place_device_range(std::uint64_t length, DeviceR
 }
 
 void HostAddressSpace::remove_device_range(Range range) noexcept {
-  Lock const lock(mutex_);
-  devices_.erase(*devices_.find(range.start));
-  if (!x86_interrupt_range.contains(range)) taken_.erase(*taken_.find(range.start));
+  DeviceRange const* device = nullptr;
+  {
+    Lock const lock(mutex_);
+    auto const* const entry = devices_.find(range.start);
+    device = entry->value;
+    devices_.erase(*entry);
+    if (!x86_interrupt_range.contains(range)) taken_.erase(*taken_.find(range.start));
+  }
+  // Nobody finds it any more. A call may take as long as it likes.
+  while (device->in_use()) ::sched_yield();
 }
 
 FoundDevice HostAddressSpace::device_range(std::uint64_t address) const {
   SharedLock const lock(mutex_);
   auto const* const entry = devices_.find(address);
-  return entry != nullptr ? FoundDevice{entry->range, entry->value} : FoundDevice{};
+  return entry != nullptr ? FoundDevice(entry->range, *entry->value) : FoundDevice();
 }
 
 }  // namespace swiommu

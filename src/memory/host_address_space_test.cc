@@ -171,8 +171,8 @@ TEST_F(HostAddressSpaceTest, FindsDeviceRanges) {
   Range const msi{0x8090000, 0x8090fff};
   ASSERT_TRUE(space_->add_device_range(msi, doorbell_));
   ASSERT_TRUE(space_->add_device_range(x86_interrupt_range, doorbell_));
-  EXPECT_EQ(space_->device_range(0x8090040).device, &doorbell_);
-  EXPECT_EQ(space_->device_range(0x8090040).range, msi);
+  EXPECT_EQ(space_->device_range(0x8090040).device(), &doorbell_);
+  EXPECT_EQ(space_->device_range(0x8090040).range(), msi);
   EXPECT_FALSE(space_->device_range(0x8091000));
   EXPECT_FALSE(space_->locate(0x8090040, Access::writing()));
   auto const bar = space_->place_device_range(0x3000, doorbell_);

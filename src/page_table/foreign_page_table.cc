@@ -4,18 +4,19 @@
 
 namespace swiommu {
 
-Result<std::unique_ptr<PageTable>> PageTable::open(UserPageTable const& table, MemoryView const& view, UserTableSource* source) {
+Result<std::unique_ptr<PageTable>> PageTable::open(UserPageTable const& table, MemoryView const& view, UserTableSource* source,
+                                                   std::uint64_t budget) {
   return guarded([&] {
-    return with_format<std::unique_ptr<PageTable>>(table.format,
-                                                   [&]<PageTableFormat F>(F const& format) -> Result<std::unique_ptr<PageTable>> {
-                                                     return std::make_unique<TypedPageTable<F, ForeignTables>>(
-                                                         format, ForeignTables(view, table.big_endian, source), table.root);
-                                                   });
+    return with_format<std::unique_ptr<PageTable>>(
+        table.format, [&]<PageTableFormat F>(F const& format) -> Result<std::unique_ptr<PageTable>> {
+          return std::make_unique<TypedPageTable<F, ForeignTables>>(format, ForeignTables(view, table.big_endian, source, budget),
+                                                                    table.root);
+        });
   });
 }
 
 Result<std::unique_ptr<PageTable>> PageTable::create_user(UserPageTable const& table, MemoryView const& view,
-                                                          UserTableSource& source) {
+                                                          UserTableSource& source, std::uint64_t budget) {
   unsigned size_lg2 = 0;
   auto const root = guarded([&] {
     return with_format<std::uint64_t>(table.format, [&]<PageTableFormat F>(F const& format) -> Result<std::uint64_t> {
@@ -28,7 +29,7 @@ Result<std::unique_ptr<PageTable>> PageTable::create_user(UserPageTable const& t
   if (!root) return std::unexpected(root.error());
   UserPageTable described = table;
   described.root = *root;
-  auto opened = open(described, view, &source);
+  auto opened = open(described, view, &source, budget);
   if (!opened) source.release(*root, size_lg2);
   return opened;
 }

@@ -15,14 +15,31 @@ namespace swiommu {
 
 class ForeignTables {
  public:
-  ForeignTables(MemoryView const& view, bool big_endian, UserTableSource* source)
+  ForeignTables(MemoryView const& view, bool big_endian, UserTableSource* source,
+                std::uint64_t budget = PageTable::default_budget)
       : view_(view),
         source_(source),
         doubtful_(view.doubtful()),
-        swapped_(big_endian == (std::endian::native == std::endian::little)) {}
+        swapped_(big_endian == (std::endian::native == std::endian::little)),
+        budget_(budget) {}
+
+  // The words that one call may look at.
+  [[nodiscard]] std::uint64_t budget() const { return budget_; }
+
+  // The same memory for one call and one thread, which finds no more tables once it has loaded `words` words.
+  [[nodiscard]] ForeignTables limited(std::uint64_t words) const {
+    ForeignTables copy = *this;
+    copy.left_ = words;
+    return copy;
+  }
+  [[nodiscard]] bool exhausted() const { return left_ == 0; }
 
   template <class Entry>
   std::optional<Entry> load(std::uint64_t table, std::uint64_t index) const {
+    if (left_ != PageTable::no_limit) {
+      if (left_ == 0) return std::nullopt;
+      left_--;
+    }
     Entry* const word = locate<Entry>(table, index, Access::reading());
     if (word == nullptr) return std::nullopt;
     if (doubtful_) {
@@ -90,6 +107,8 @@ class ForeignTables {
   UserTableSource* source_;
   bool doubtful_;
   bool swapped_;
+  std::uint64_t budget_;
+  mutable std::uint64_t left_ = PageTable::no_limit;  // only copies made by limited() count, walks share the original
 };
 
 }  // namespace swiommu

@@ -1,5 +1,8 @@
 // Harvesting: reading, and clearing, accessed or dirty flags over a range.
 #pragma once
+#include <algorithm>
+#include <optional>
+
 #include "page_table/descent.h"
 #include "page_table/format.h"
 #include "page_table/table_memory.h"
@@ -33,8 +36,7 @@ class Harvest {
       } else if (kind == EntryKind::leaf) {
         Range const entry = Range::block(at, format_.leaf_size_lg2(*e, level, at));
         last = std::min(entry.last, range.last);
-        bool const clears = clear_ == Clear::yes && range.contains(entry);
-        if (entry_flag(level, table, entry, clears)) report_(Range{at, last});
+        if (auto const flagged = harvest_entry(level, table, entry, range)) report_(*flagged->intersection(range));
       }
       if (last == range.last) return;
       at = last + 1;
@@ -59,19 +61,24 @@ class Harvest {
     return e;
   }
 
-  bool entry_flag(unsigned level, std::uint64_t table, Range entry, bool clears) {
+  // What the set flags among the items of `entry` speak for, if there are any: the entry, or more if it is just being split and
+  // some of its items are still of the larger one.
+  std::optional<Range> harvest_entry(unsigned level, std::uint64_t table, Range entry, Range range) {
     Geometry const& g = format_.geometry();
-    bool set = false;
+    std::optional<Range> flagged;
     for (std::uint64_t at = entry.start;;) {
       std::uint64_t const i = g.index(level, at);
       auto e = memory_.template load<Entry>(table, i);
       while (e && format_.kind(*e, level) == EntryKind::leaf && is_set(*e)) {
-        set = true;
+        Range const own = Range::block(at, format_.leaf_size_lg2(*e, level, at));
+        if (!flagged) flagged = entry;
+        flagged = Range{std::min(flagged->start, own.start), std::max(flagged->last, own.last)};
+        bool const clears = clear_ == Clear::yes && range.contains(entry) && range.contains(own);
         Entry const cleared = without(*e);
         if (!clears || memory_.template exchange<Entry>(table, i, *e, cleared) != Exchange::changed) break;
       }
       std::uint64_t const last = g.item(level, at).last;
-      if (last >= entry.last) return set;
+      if (last >= entry.last) return flagged;
       at = last + 1;
     }
   }

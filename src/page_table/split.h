@@ -95,6 +95,8 @@ class Splitter {
 
   struct Flags {
     bool accessed = false, dirty = false;
+    constexpr bool operator==(Flags const&) const = default;
+    friend constexpr Flags operator|(Flags a, Flags b) { return {a.accessed || b.accessed, a.dirty || b.dirty}; }
   };
 
   Flags flags_of(Entry e) const {
@@ -110,23 +112,44 @@ class Splitter {
     if constexpr (TracksAccessed<F> || TracksDirty<F>) {
       for (std::uint64_t n = 0; n < count; n++) {
         auto const e = memory_.template load<Entry>(table, first + n);
-        Flags const flags = e ? flags_of(*e) : Flags{};
-        all = {all.accessed || flags.accessed, all.dirty || flags.dirty};
+        if (e) all = all | flags_of(*e);
       }
     }
     return all;
   }
 
-  // A new word of `level` with these flags, and the flags of the word that it takes the place of.
-  Entry with_flags(Entry word, unsigned level, Flags flags, Entry old) const {
-    Flags const more = flags_of(old);
+  Entry marked(Entry word, unsigned level, Flags flags) const {
     if constexpr (UpdatesEntries<F>) {
-      if (flags.dirty || more.dirty) word = format_.touched(word, level, true);
-      if (flags.accessed || more.accessed) word = format_.touched(word, level, false);
+      if (flags.dirty) word = format_.touched(word, level, true);
+      if (flags.accessed) word = format_.touched(word, level, false);
     }
-    if constexpr (TracksAccessed<F>)
-      if (format_.tracks_accessed() && !flags.accessed && !more.accessed) word = format_.without_accessed(word);
     return word;
+  }
+
+  // A new word of `level` with exactly these flags.
+  Entry with_flags(Entry word, unsigned level, Flags flags) const {
+    word = marked(word, level, flags);
+    if constexpr (TracksAccessed<F>)
+      if (format_.tracks_accessed() && !flags.accessed) word = format_.without_accessed(word);
+    return word;
+  }
+
+  // While a run is rewritten item by item, a walker may still mark an item that has its old word, and then use all of the run
+  // without marking anything else. So whatever was found in the meantime is given to each leaf that the run has become.
+  bool mark(unsigned level, std::uint64_t table, Range range, Flags flags) {
+    Geometry const& g = format_.geometry();
+    for (std::uint64_t at = range.start;;) {
+      std::uint64_t const i = g.index(level, at), last = std::min(g.item(level, at).last, range.last);
+      auto const e = memory_.template load<Entry>(table, i);
+      EntryKind const kind = e ? format_.kind(*e, level) : EntryKind::empty;
+      if (kind == EntryKind::table) {
+        if (!mark(child_level(format_, *e, level), format_.table_address(*e, level), {at, last}, flags)) return false;
+      } else if (kind != EntryKind::leaf || !swap(table, i, level, [&](Entry old) { return marked(old, level, flags); })) {
+        return false;
+      }
+      if (last == range.last) return true;
+      at = last + 1;
+    }
   }
 
   // A run becomes runs, or single items, of the next smaller size of its level, item by item: each item translates the same
@@ -138,13 +161,19 @@ class Splitter {
     unsigned const smaller = log2_floor(format_.leaf_sizes(place.level) & bit_span(lg2 - 1, shift));
     auto const target = target_of(place.entry, place.level, boundary);
     std::uint64_t const count = bit(lg2 - shift), first = place.index & ~(count - 1);
-    Flags const flags = flags_of(place.table, first, count);
+    Flags const before = flags_of(place.table, first, count);
+    Flags flags = before;
     for (std::uint64_t n = 0; n < count; n++) {
       Entry const word = format_.leaf(target.output + (n << shift), place.level, smaller, target.attributes);
-      if (!swap(place.table, first + n, place.level, [&](Entry old) { return with_flags(word, place.level, flags, old); }))
+      Entry replaced{};
+      if (!swap(place.table, first + n, place.level, [&](Entry old) {
+            replaced = old;
+            return with_flags(word, place.level, flags | flags_of(old));
+          }))
         return false;
+      flags = flags | flags_of(replaced);
     }
-    return true;
+    return flags == before || mark(place.level, place.table, Range::block(boundary, lg2), flags);
   }
 
   // Large items become tables of smaller leaves, each filled before it is installed: one item, or all of a run.
@@ -154,7 +183,8 @@ class Splitter {
     Mapper<F, M> mapper(format_, memory_);
     auto const target = target_of(place.entry, level, entry.start);
     std::uint64_t const count = shift_right(entry.last - entry.start, g.level[level].shift) + 1;
-    Flags const flags = flags_of(place.table, g.index(level, entry.start), count);
+    Flags const before = flags_of(place.table, g.index(level, entry.start), count);
+    Flags flags = before;
     for (Range item = g.item(level, entry.start);; item = g.item(level, item.last + 1)) {
       auto const child = stash.take(level - 1);
       if (!child) return false;
@@ -164,7 +194,7 @@ class Splitter {
         // Again only if a walker has set a flag in the meantime.
         if (!is_filled || old != filled_for)
           mapper.commit(level - 1, *child, item, target, stash, gather,
-                        [&](Entry word) { return with_flags(word, level - 1, flags, old); });
+                        [&](Entry word) { return with_flags(word, level - 1, flags | flags_of(old)); });
         is_filled = true;
         filled_for = old;
         return format_.table(*child, level);
@@ -174,7 +204,8 @@ class Splitter {
         return false;
       }
       if (!mapper.is_complete()) return false;
-      if (item.last == entry.last) return true;
+      flags = flags | flags_of(filled_for);
+      if (item.last == entry.last) return flags == before || count == 1 || mark(level, place.table, entry, flags);
     }
   }
 

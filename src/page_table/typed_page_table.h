@@ -14,12 +14,23 @@
 
 namespace swiommu {
 
+// Memory whose owner may be an enemy: one call looks at a limited number of words.
+template <class M>
+concept BudgetedMemory = requires(M const& m, std::uint64_t words) {
+  { m.budget() } -> std::same_as<std::uint64_t>;
+  { m.limited(words) } -> std::same_as<M>;
+  { m.exhausted() } -> std::same_as<bool>;
+};
+
 template <PageTableFormat F>
 TableShape shape_of(F const& f) {
   Geometry const& g = f.geometry();
   unsigned const bits = g.input_bits();
-  TableShape shape{
-      .levels = g.levels, .input_bits = std::min(bits, 64u), .output_bits = f.output_bits(), .page_sizes = page_sizes(f)};
+  TableShape shape{.levels = g.levels,
+                   .input_bits = std::min(bits, 64u),
+                   .output_bits = f.output_bits(),
+                   .root_size_lg2 = table_size_lg2(f, g.top()),
+                   .page_sizes = page_sizes(f)};
   switch (bits >= 64 ? Extension::zero : g.extension) {
     case Extension::zero: shape.lower = {0, low_bits(bits)}; break;
     case Extension::ones: shape.lower = {~low_bits(bits), ~std::uint64_t{0}}; break;
@@ -70,20 +81,26 @@ class TypedPageTable : public PageTable {
                    unsigned largest_leaf_lg2) override {
     return guarded([&]() -> Result<void> {
       SWIOMMU_TRY(check_map(range, output, attributes));
-      Mapper<F, M> mapper(format_, memory_);
-      TableStash<F, M> stash(format_, memory_);
       TableNeeds needs;
       typename Mapper<F, M>::Target const target{range.start, output, attributes, largest_leaf_lg2};
       unsigned const top = format_.geometry().top();
-      if (existing == Existing::replace) SWIOMMU_TRY(plan_cuts(range, cut, needs));
-      SWIOMMU_TRY(mapper.plan(top, root_, range, target, existing, needs));
+      {
+        auto&& memory = memory_to_plan_in();
+        if (existing == Existing::replace) SWIOMMU_TRY(plan_cuts(memory, range, cut, needs));
+        auto planned = Mapper<F, M>(format_, memory).plan(top, root_, range, target, existing, needs);
+        if (exhausted(memory)) return over_budget();
+        if (!planned) return planned;
+      }
+      auto&& memory = memory_to_change();
+      TableStash<F, M> stash(format_, memory);
       SWIOMMU_TRY(stash.reserve(needs));
       if (existing == Existing::replace) {
         gather.add_range(range);
-        if (!cut_at_ends(range, stash, gather)) return disturbed();
+        if (!cut_at_ends(memory, range, stash, gather)) return disturbed();
       }
+      Mapper<F, M> mapper(format_, memory);
       mapper.commit(top, root_, range, target, stash, gather);
-      if (!mapper.is_complete()) return disturbed();
+      if (!mapper.is_complete() || exhausted(memory)) return disturbed();
       return {};
     });
   }
@@ -92,14 +109,16 @@ class TypedPageTable : public PageTable {
     return guarded([&]() -> Result<std::uint64_t> {
       if (!covers(range)) return beyond_inputs(range);
       TableNeeds needs;
-      SWIOMMU_TRY(plan_cuts(range, cut, needs));
-      TableStash<F, M> stash(format_, memory_);
+      SWIOMMU_TRY(plan_cuts(memory_, range, cut, needs));
+      if (!affords(range)) return over_budget();
+      auto&& memory = memory_to_change();
+      TableStash<F, M> stash(format_, memory);
       SWIOMMU_TRY(stash.reserve(needs));
       gather.add_range(range);
-      if (!cut_at_ends(range, stash, gather)) return disturbed();
-      Unmapper<F, M> unmapper(format_, memory_);
+      if (!cut_at_ends(memory, range, stash, gather)) return disturbed();
+      Unmapper<F, M> unmapper(format_, memory);
       std::uint64_t const bytes = unmapper.clear(format_.geometry().top(), root_, range, gather);
-      if (!unmapper.is_complete()) return disturbed();
+      if (!unmapper.is_complete() || exhausted(memory)) return disturbed();
       return bytes;
     });
   }
@@ -120,7 +139,9 @@ class TypedPageTable : public PageTable {
     if (flag == Flag::dirty ? !shape_.tracks_dirty : !shape_.tracks_accessed)
       return fail(EOPNOTSUPP, flag == Flag::dirty ? "this table keeps no dirty flags" : "this table keeps no accessed flags");
     if (!covers(range)) return beyond_inputs(range);
-    Harvest<F, M, FunctionRef<void(Range)>>(format_, memory_, flag, clear, report).run(format_.geometry().top(), root_, range);
+    auto&& memory = memory_to_plan_in();
+    Harvest<F, M, FunctionRef<void(Range)>>(format_, memory, flag, clear, report).run(format_.geometry().top(), root_, range);
+    if (exhausted(memory)) return over_budget();
     return {};
   }
 
@@ -142,6 +163,39 @@ class TypedPageTable : public PageTable {
 
   [[nodiscard]] bool covers(Range range) const { return range.start <= range.last && shape_.contains(range); }
 
+  // What a call looks at is counted where the owner of the tables may be an enemy.
+  decltype(auto) memory_to_plan_in() const {
+    if constexpr (BudgetedMemory<M>)
+      return memory_.limited(memory_.budget());
+    else
+      return (memory_);
+  }
+  // Each word that was planned with is looked at twice at most, to count and to retire it, besides what splitting looks at.
+  decltype(auto) memory_to_change() const {
+    constexpr std::uint64_t splitting = 1 << 16;
+    if constexpr (BudgetedMemory<M>)
+      return memory_.limited(budget() < no_limit / 4 ? 2 * budget() + splitting : no_limit);
+    else
+      return (memory_);
+  }
+  static bool exhausted(M const& memory) {
+    if constexpr (BudgetedMemory<M>) return memory.exhausted();
+    return false;
+  }
+  // Are there no more words under the range than a call may look at?
+  bool affords(Range range) const {
+    if constexpr (!BudgetedMemory<M>) return true;
+    auto const go_on = [](Leaf const&) { return true; };
+    return visit(range, go_on, budget());
+  }
+  std::uint64_t budget() const {
+    if constexpr (BudgetedMemory<M>) return memory_.budget();
+    return no_limit;
+  }
+  static std::unexpected<Error> over_budget() {
+    return fail(E2BIG, "the user page table holds more under this range than one call may look at");
+  }
+
   // Only foreign tables: the rest of the change is there.
   static std::unexpected<Error> disturbed() {
     return fail(EFAULT, "the page table's memory was taken away or changed during the call");
@@ -161,8 +215,8 @@ class TypedPageTable : public PageTable {
     return {};
   }
 
-  Result<void> plan_cuts(Range range, Cut cut, TableNeeds& needs) const {
-    Splitter<F, M> const splitter(format_, memory_, root_);
+  Result<void> plan_cuts(M& memory, Range range, Cut cut, TableNeeds& needs) const {
+    Splitter<F, M> const splitter(format_, memory, root_);
     for (std::uint64_t const boundary : {range.start, range.last + 1}) {
       auto const entry = splitter.straddling(boundary);
       if (!entry) continue;
@@ -176,8 +230,8 @@ class TypedPageTable : public PageTable {
     return {};
   }
 
-  bool cut_at_ends(Range range, TableStash<F, M>& stash, Gather& gather) {
-    Splitter<F, M> splitter(format_, memory_, root_);
+  bool cut_at_ends(M& memory, Range range, TableStash<F, M>& stash, Gather& gather) const {
+    Splitter<F, M> splitter(format_, memory, root_);
     return splitter.split(range.start, stash, gather) && splitter.split(range.last + 1, stash, gather);
   }
 

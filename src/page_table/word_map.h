@@ -1,4 +1,4 @@
-// Tables in a handful of words, for tests: what was not put there cannot be reached.
+// Tables in a handful of words, for tests.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -11,35 +11,46 @@ namespace swiommu {
 
 class WordMap {
  public:
+  // What was not put there cannot be reached, or is 0 if it lies below `zeroes_end`.
+  explicit WordMap(std::uint64_t zeroes_end = 0) : zeroes_end_(zeroes_end) {}
+
   // Words that mean "nothing here", to be overwritten with put.
   void add_table(std::uint64_t table, std::uint64_t items, std::uint64_t empty) {
     for (std::uint64_t i = 0; i < items; i++) words_[table + i * 8] = empty;
   }
   void put(std::uint64_t table, std::uint64_t index, std::uint64_t word) { words_[table + index * 8] = word; }
   [[nodiscard]] std::uint64_t at(std::uint64_t table, std::uint64_t index) const { return words_.at(table + index * 8); }
+  std::uint64_t& operator[](std::uint64_t address) { return words_[address]; }
 
   template <class Entry>
   std::optional<Entry> load(std::uint64_t table, std::uint64_t index) {
     loads++;
-    auto const found = words_.find(table + index * 8);
-    return found == words_.end() ? std::nullopt : std::optional<Entry>(found->second);
+    std::uint64_t* const word = find(table + index * 8);
+    return word == nullptr ? std::nullopt : std::optional<Entry>(*word);
   }
 
   template <class Entry>
   Exchange exchange(std::uint64_t table, std::uint64_t index, Entry& expected, Entry e) {
-    auto const found = words_.find(table + index * 8);
-    if (found == words_.end()) return Exchange::unreachable;
-    if (found->second != expected) {
-      expected = found->second;
+    std::uint64_t* const word = find(table + index * 8);
+    if (word == nullptr) return Exchange::unreachable;
+    if (*word != expected) {
+      expected = *word;
       return Exchange::changed;
     }
-    found->second = e;
+    *word = e;
     return Exchange::done;
   }
 
   unsigned loads = 0;
 
  private:
+  std::uint64_t* find(std::uint64_t address) {
+    if (address < zeroes_end_) return &words_[address];
+    auto const found = words_.find(address);
+    return found == words_.end() ? nullptr : &found->second;
+  }
+
+  std::uint64_t zeroes_end_;
   std::map<std::uint64_t, std::uint64_t> words_;
 };
 

@@ -39,8 +39,9 @@ Result<Case> interpret(Json const& json, std::filesystem::path const& folder, st
               .iommu = {},
               .registers = {}};
   if (!json.is_object()) return wrong(file, "not an object");
-  if (!json.contains("iommu") || !json["iommu"].is_string())
-    return wrong(file, "\"iommu\" is missing (vtd, smmu, amd, riscv, s390)");
+  constexpr char const* kinds = "there are vtd, smmu, amd, riscv, s390";
+  if (!json.contains("iommu")) return wrong(file, fmt::format("\"iommu\" is missing; {}", kinds));
+  if (!json["iommu"].is_string()) return wrong(file, fmt::format("\"iommu\" is {}; {}", text_of(json["iommu"]), kinds));
   result.iommu = json["iommu"].get<std::string>();
   if (!json.contains("registers") || !json["registers"].is_object()) return wrong(file, "\"registers\" is missing or no object");
   for (auto const& [name, value] : json["registers"].items()) {
@@ -55,6 +56,8 @@ Result<Case> interpret(Json const& json, std::filesystem::path const& folder, st
     auto const id = device_id(device["id"]);
     if (!id) return wrong(file, id.error().about);
     result.device = *id;
+  } else if (needs_device(result.iommu)) {
+    return wrong(file, "\"device\" is missing: an object with an \"id\" like \"0x28\" or \"00:05.0\"");
   }
   Json const order = json.value("byte_order", Json("little"));
   if (order != "little" && order != "big")
@@ -70,6 +73,7 @@ Result<Case> read_case(std::filesystem::path const& folder) {
   if (!std::filesystem::is_directory(folder, ignored))
     return fail(ENOENT, fmt::format("the case '{}' is no folder", folder.string()));
   auto const file = folder / "case.json";
+  if (std::filesystem::is_directory(file, ignored)) return fail(EISDIR, file.string());
   std::ifstream stream(file);
   if (!stream) return fail(ENOENT, fmt::format("{} cannot be opened", file.string()));
   Result<Case> result = fail(EINVAL, "");

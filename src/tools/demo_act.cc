@@ -60,6 +60,8 @@ Result<void> DemoAct::find_anchor() {
   configuration_ = std::move(*found);
   if (configuration_->kind != DeviceConfiguration::Kind::translate || !configuration_->user || configuration_->parent)
     return fail(EINVAL, fmt::format("{}: the device has no single user page table to nest", case_.name));
+  if (configuration_->rights != Access::both())
+    return fail(EINVAL, fmt::format("{}: the device may not both read and write, as the demonstration does", case_.name));
   if (!quiet_) {
     say("  the way from the registers to the anchor, read through the paging domain:");
     for (ConfigurationStep const& step : configuration_->steps)
@@ -88,8 +90,9 @@ std::vector<Target> DemoAct::targets_of(Domain const& domain) const {
   std::vector<Target> targets;
   auto const& nested = static_cast<NestedDomain const&>(domain);
   nested.visit(Range::all(), [&](Leaf const& leaf) {
-    // Only as much of a large leaf as there is guest memory behind it.
+    // Only as much of a large leaf as there is guest memory behind it; not what the demonstration itself writes into.
     for (Range const& run : guest_.runs()) {
+      if (run == guest_.unused()) continue;
       auto const part = Range{leaf.output, leaf.output + (leaf.range.last - leaf.range.start)}.intersection(run);
       if (!part) continue;
       std::uint64_t const page = std::uint64_t{1} << 12;

@@ -47,6 +47,7 @@ class DemoAct {
   Result<void> write_second_table();
   Result<void> change_anchor();
   void use_second_table();
+  Result<void> choose_free_iovas();
   Result<void> provoke_faults();
   void print_tree() const;
   void print_counts() const;
@@ -55,6 +56,9 @@ class DemoAct {
   Result<DeviceConfiguration> configuration() const;
   // Writes `root` in the place of the old one where the hardware finds it: in the guest's structure, or in the register.
   bool put_root(std::uint64_t root);
+  bool put_word(std::uint64_t address, std::uint64_t word, FunctionRef<bool()> is_right);
+  // The address with one bit changed, so that it lies outside of guest memory but within the table's outputs.
+  [[nodiscard]] std::uint64_t outside_memory(std::uint64_t address) const;
   void expect_fault(char const* what, std::uint64_t iova, Access access, Reason reason);
   void expect(bool holds, std::string const& what);
   void say(std::string const& line) const;
@@ -69,6 +73,7 @@ class DemoAct {
   std::vector<Target> targets_;
   std::map<std::uint64_t, std::uint64_t> second_;  // iova -> guest address of its page in the second table
   std::unique_ptr<PageTable> second_table_;
+  // iovas that the guest's table does not map: the second one has nothing, a read-only page, one that leads out of memory.
   std::uint64_t hole_iova_ = 0;
   std::uint64_t read_only_iova_ = 0;
   std::uint64_t nowhere_iova_ = 0;

@@ -40,7 +40,11 @@ Result<void> DemoAct::provoke_faults() {
   auto const step = std::ranges::find_if(steps, [](WalkStep const& s) { return s.kind == "table"; });
   if (step != steps.end()) {
     bool const swapped = configuration_->user->big_endian;
-    std::uint64_t const broken = step->entry ^ bit(40);
+    // RISC-V has its addresses two bits further down.
+    auto const format = configuration_->user->format.format;
+    unsigned const shift = format == FormatName::riscv || format == FormatName::riscv_x4 ? 2 : 0;
+    std::uint64_t const table = std::next(step)->table;
+    std::uint64_t const broken = step->entry ^ (table ^ outside_memory(table)) >> shift;
     std::uint64_t const stored = swapped ? __builtin_bswap64(broken) : broken;
     guest_.domain()->write(step->entry_address, &stored, sizeof stored);
     SWIOMMU_TRY(nested_->invalidate(Range::all()));

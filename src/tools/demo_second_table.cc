@@ -42,24 +42,41 @@ Result<void> DemoAct::write_second_table() {
     SWIOMMU_TRY(map(iova, *page, Access::both()));
     second_.emplace(iova, *page);
   }
-  // Three iovas that neither table knows, for faults: one read-only, one that leads out of guest memory, one for nothing.
-  std::uint64_t free =
-      std::max(geometry->shape().lower.start, (nested_->limits().aperture.start + low_bits(page_lg2)) & ~low_bits(page_lg2));
-  auto const next_free = [&] {
-    do free += bit(page_lg2);
-    while (second_.contains(free) || nested_->translate(free, {}, Update::no).ok());
-    return free;
-  };
-  hole_iova_ = next_free();
-  read_only_iova_ = next_free();
+  SWIOMMU_TRY(choose_free_iovas());
   auto const page = guest_.allocate(page_lg2);
   if (!page) return std::unexpected(page.error());
   SWIOMMU_TRY(map(read_only_iova_, *page, Access::reading()));
-  nowhere_iova_ = next_free();
-  SWIOMMU_TRY(map(nowhere_iova_, align_down(std::uint64_t{0xdead} << 24, page_lg2), Access::both()));
+  std::uint64_t const nowhere = align_down(std::uint64_t{0xdead} << 24, page_lg2);
+  SWIOMMU_TRY(map(nowhere_iova_, outside_memory(nowhere & low_bits(geometry->shape().output_bits)), Access::both()));
   say(fmt::format("  second table    written by the guest at {} in its own format: {} of the same iovas, other pages",
                   hex(second_table_->root()), second_.size()));
   return {};
+}
+
+Result<void> DemoAct::choose_free_iovas() {
+  TableShape const& shape = second_table_->shape();
+  unsigned const page_lg2 = shape.smallest_page_lg2();
+  auto const inputs = shape.lower.intersection(nested_->limits().aperture);
+  std::uint64_t free = inputs ? (inputs->start + low_bits(page_lg2)) & ~low_bits(page_lg2) : 0;
+  for (std::uint64_t* const chosen : {&hole_iova_, &read_only_iova_, &nowhere_iova_}) {
+    for (bool found = false; !found;) {
+      std::uint64_t const at = free;
+      if (!inputs || !inputs->contains(Range::block(at, page_lg2)))
+        return fail(ENOSPC, fmt::format("{}: no iova is free to provoke faults with", case_.name));
+      Translation const t = nested_->translate(at, {}, Update::no);
+      found = !t.ok() && !second_.contains(at);
+      free = Range::block(at, t.ok() ? std::max<unsigned>(t.size_lg2, page_lg2) : page_lg2).last + 1;
+      *chosen = at;
+    }
+  }
+  return {};
+}
+
+std::uint64_t DemoAct::outside_memory(std::uint64_t address) const {
+  unsigned const highest = std::min(second_table_->shape().output_bits, 41u) - 1;
+  for (unsigned position = highest; position > 20; position--)
+    if (guest_.at(address ^ bit(position)) == nullptr) return address ^ bit(position);
+  return address;
 }
 
 bool DemoAct::put_root(std::uint64_t root) {
@@ -77,16 +94,25 @@ bool DemoAct::put_root(std::uint64_t root) {
   }
   for (auto step = configuration_->steps.rbegin(); step != configuration_->steps.rend(); ++step) {
     for (std::size_t n = 0; step->address != 0 && n < step->words.size(); n++) {
-      std::uint64_t const word = step->words[n];
-      // An address in bits 51:12, or a page number in bits 43:0 (RISC-V).
-      for (std::uint64_t const changed : {(word & ~bit_span(51, 12)) | root, (word & ~bit_span(43, 0)) | root >> 12}) {
-        if ((word & bit_span(51, 12)) != old && (word & bit_span(43, 0)) != old >> 12) continue;
-        guest_.domain()->write(step->address + 8 * n, &changed, sizeof changed);
-        if (is_new()) return true;
-        guest_.domain()->write(step->address + 8 * n, &word, sizeof word);
-      }
+      // An address in bits 51:12, on Arm perhaps with more bits below, or a page number in bits 43:0 (RISC-V).
+      std::uint64_t const word = step->words[n], below = old & low_bits(12);
+      if ((word & (bit_span(51, 12) | below)) != old && (word & bit_span(43, 0)) != old >> 12) continue;
+      for (std::uint64_t const changed : {(word & ~(bit_span(51, 12) | below)) | root, (word & ~bit_span(43, 0)) | root >> 12})
+        if (put_word(step->address + 8 * n, changed, is_new)) return true;
     }
   }
+  return false;
+}
+
+// Writes the word, in the byte order in which it makes `is_right` true; in none, nothing has changed.
+bool DemoAct::put_word(std::uint64_t address, std::uint64_t word, FunctionRef<bool()> is_right) {
+  std::uint64_t before = 0;
+  guest_.domain()->read(address, &before, sizeof before);
+  for (std::uint64_t const stored : {word, __builtin_bswap64(word)}) {
+    guest_.domain()->write(address, &stored, sizeof stored);
+    if (is_right()) return true;
+  }
+  guest_.domain()->write(address, &before, sizeof before);
   return false;
 }
 

@@ -126,6 +126,8 @@ Source open_iommu(std::string_view kind_name, RegisterValues const& registers, U
   return fail(EINVAL, fmt::format("'{}' is no IOMMU; there are vtd, smmu, amd, riscv, s390", kind_name));
 }
 
+bool needs_device(std::string_view kind) { return !has(kinds().back().names, kind); }
+
 std::string register_help() {
   std::string text = "Value of a register, once for each. Needed, and in brackets what may be given:";
   for (Kind const& kind : kinds())

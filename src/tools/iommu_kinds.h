@@ -21,6 +21,9 @@ enum class UnknownRegisters : bool { refuse, ignore };
 Result<std::unique_ptr<ContextSource>> open_iommu(std::string_view kind, RegisterValues const& registers,
                                                   UnknownRegisters unknown, MemoryView const& memory);
 
+// Are there several devices behind one IOMMU of this kind? On s390 each function has an anchor of its own.
+bool needs_device(std::string_view kind);
+
 // Every kind with the registers that it needs, and in brackets those that it may be given: for --help.
 std::string register_help();
 

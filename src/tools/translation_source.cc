@@ -101,7 +101,6 @@ Result<void> open_table(TranslationSource& source, SourceOptions const& o) {
   if (!format) return std::unexpected(format.error());
   auto const root = parse_number(o.root, "the root");
   if (!root) return std::unexpected(root.error());
-  if (*root % 8 != 0) return fail(EINVAL, fmt::format("the root 0x{:x} is no multiple of 8", *root));
   if (!source.image->locate(*root, Access::reading()))
     return fail(EINVAL, fmt::format("the root 0x{:x} is not in the memory image", *root));
   UserPageTable table{.format = format->configuration, .root = *root, .big_endian = format->big_endian};
@@ -127,6 +126,11 @@ Result<void> open_table(TranslationSource& source, SourceOptions const& o) {
   }
   auto domain = NestedDomain::create(source.guest_memory, table);
   if (!domain) return std::unexpected(std::move(domain).error());
+  // Of Arm's roots the registers hold the bits from their size on, of all others those from 4 KiB on.
+  unsigned const size_lg2 = (*domain)->table_for(0)->shape().root_size_lg2,
+                 alignment_lg2 = arm ? size_lg2 : std::max(size_lg2, 12u);
+  if (!is_aligned(*root, alignment_lg2))
+    return fail(EINVAL, fmt::format("the root 0x{:x} of {} is no multiple of 0x{:x}", *root, format->name, bit(alignment_lg2)));
   source.domain = std::move(*domain);
   source.summary = fmt::format("{} table at 0x{:x}", format->name, *root);
   return {};
@@ -215,7 +219,7 @@ Result<TranslationSource> open_source(SourceOptions const& o) {
     auto const parsed = parse_device(o.device);
     if (!parsed) return std::unexpected(parsed.error());
     device = *parsed;
-  } else if (o.iommu != "s390") {
+  } else if (needs_device(o.iommu)) {
     return fail(EINVAL, "--iommu needs --device, the requester id (0x28 or 00:05.0)");
   }
   auto const pasid = pasid_of(o.pasid);

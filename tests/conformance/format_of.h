@@ -60,8 +60,8 @@ class FormatOf final : public FormatUnderTest {
   }
 
   [[nodiscard]] std::unique_ptr<PageTable> open(MemoryView const& memory, bool big_endian, std::uint64_t root,
-                                                UserTableSource* source) const override {
-    return std::make_unique<TypedPageTable<F, ForeignTables>>(format_, ForeignTables(memory, big_endian, source), root);
+                                                UserTableSource* source, std::uint64_t budget) const override {
+    return std::make_unique<TypedPageTable<F, ForeignTables>>(format_, ForeignTables(memory, big_endian, source, budget), root);
   }
 
   [[nodiscard]] std::uint64_t plausible_word(Random& random, unsigned level, std::uint64_t address) const override {

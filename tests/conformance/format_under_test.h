@@ -56,7 +56,8 @@ class FormatUnderTest {
   [[nodiscard]] virtual TableUnderTest make(TablesIn where) const = 0;
   // Whatever lies at `root`.
   [[nodiscard]] virtual std::unique_ptr<PageTable> open(MemoryView const& memory, bool big_endian, std::uint64_t root,
-                                                        UserTableSource* source) const = 0;
+                                                        UserTableSource* source,
+                                                        std::uint64_t budget = PageTable::default_budget) const = 0;
   // A word that looks like something: `address` is where a table or page may lie.
   [[nodiscard]] virtual std::uint64_t plausible_word(Random& random, unsigned level, std::uint64_t address) const = 0;
 

@@ -39,6 +39,8 @@ class BoundedView final : public MemoryView, public UserTableSource {
     }
   }
 
+  [[nodiscard]] std::vector<std::uint64_t> const& words() const { return words_; }
+
   mutable std::uint64_t asked = 0;
 
  private:
@@ -106,7 +108,7 @@ class HostileTables : public Conformance {
  protected:
   // Calls `body(format, view, table, random)` for many tables full of what an enemy may write.
   template <class Body>
-  void for_each_hostile(unsigned count, Body body) {
+  void for_each_hostile(unsigned count, Body body, std::uint64_t budget = PageTable::default_budget) {
     for (auto const& format : family().formats)
       for (unsigned n = 0; n < count; n++) {
         SCOPED_TRACE(format->name + ", SWIOMMU_SEED=" + std::to_string(seed() + n));
@@ -116,7 +118,7 @@ class HostileTables : public Conformance {
         view.fill(*format, random, big_endian);
         std::uint64_t root = BoundedView::base + below(random, 8) * 4096;
         if (one_in(random, 10)) root = random();
-        auto const table = format->open(view, big_endian, root, &view);
+        auto const table = format->open(view, big_endian, root, &view, budget);
         body(*format, view, *table, random);
         if (HasFailure()) return;
       }
@@ -187,6 +189,39 @@ TEST_P(HostileTables, WalksThatWriteAndSmallChangesEnd) {
       gather.finish();
     }
   });
+}
+
+// A change of everything, in tables that may contain themselves many times over.
+TEST_P(HostileTables, LargeChangesKeepToTheirBudget) {
+  constexpr std::uint64_t budget = 20000;
+  for_each_hostile(
+      effort(10),
+      [](FormatUnderTest const& format, BoundedView& view, PageTable& table, Random& random) {
+        // Looked at once to plan, twice to change; each word that is looked at may be written.
+        constexpr std::uint64_t most = 2 * (3 * budget + (1 << 16));
+        for (Range const half : format.inputs()) {
+          for (unsigned n = 0; n < 4; n++) {
+            std::uint64_t const before = view.asked;
+            auto const words = view.words();
+            Gather gather;
+            int code = 0;
+            auto const keep = [&](auto const& result) { code = result ? 0 : result.error().code; };
+            Range const large = Range::block(half.start, format.sizes().back());
+            switch (n) {
+              case 0: keep(table.read_flags(Flag::dirty, half, Clear::no, [](Range) {})); break;
+              case 1: keep(table.map(large, 0, read_write, Existing::refuse, Cut::refuse, gather)); break;
+              case 2: keep(table.map(large, 0, read_write, Existing::replace, Cut::split, gather)); break;
+              default: keep(table.unmap(half, one_in(random, 2) ? Cut::split : Cut::refuse, gather)); break;
+            }
+            gather.finish();
+            EXPECT_LE(view.asked - before, most) << "change " << n;
+            if (code == E2BIG) {
+              EXPECT_EQ(view.words(), words) << "change " << n << " was refused, but something has changed";
+            }
+          }
+        }
+      },
+      budget);
 }
 
 SWIOMMU_FOR_ALL_FORMATS(HostileTables);

@@ -1,4 +1,5 @@
-// Tables of our own that tell after each store what has happened, so that a test can look at every state in between.
+// Tables of our own that tell after each store what has happened, so that a test can look at every state in between, and before
+// each compare-and-swap what is going to happen, so that it can be first.
 #pragma once
 #include <functional>
 #include <memory>
@@ -10,6 +11,7 @@ namespace swiommu::conformance {
 
 struct Recorder {
   std::function<void()> after_store = [] {};
+  std::function<void()> before_exchange = [] {};
   std::function<void(std::uint64_t table)> before_retire = [](std::uint64_t) {};
   std::uint64_t stores = 0;
   std::set<std::uint64_t> retired;
@@ -34,6 +36,7 @@ class RecordingTables {
 
   template <class Entry>
   Exchange exchange(std::uint64_t table, std::uint64_t index, Entry& expected, Entry desired) {
+    recorder_->before_exchange();
     Exchange const outcome = tables_.exchange<Entry>(table, index, expected, desired);
     if (outcome == Exchange::done) recorder_->stored(table);
     return outcome;

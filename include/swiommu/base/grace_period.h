@@ -39,6 +39,10 @@ namespace grace_period {
 // Number of guards that the calling thread holds. Whatever may wait (invalidate, unmap, detach) must refuse with EDEADLK,
 // before it changes anything, if this is not 0.
 [[nodiscard]] inline unsigned guards_held() noexcept { return grace_period::guards_held; }
+[[nodiscard]] inline Result<void> refuse_inside_guard() {
+  if (guards_held() != 0) return fail(EDEADLK, "this thread is inside a DMA guard, which the call would wait for");
+  return {};
+}
 
 class Epoch;
 

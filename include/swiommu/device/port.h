@@ -75,8 +75,8 @@ class Port {
 
   // Copies out of, or into, memory. Translated entry by entry; long transfers take several guards, so an unmap in the middle of
   // one is waited for not longer than one piece takes. Not to be called inside a guard of this port. Where the translation
-  // leads to a device range (memory/device_range.h) its callback is called, outside of the guard; translate and the atomic
-  // operations below know memory only.
+  // leads to a device range (memory/device_range.h) its callback is called, outside of the guard, so that it may still run when
+  // an unmap has returned; translate and the atomic operations below know memory only.
   DmaResult read(Iova iova, void* to, std::uint64_t length, std::optional<Pasid> pasid = std::nullopt);
   DmaResult write(Iova iova, void const* from, std::uint64_t length, std::optional<Pasid> pasid = std::nullopt);
 
@@ -95,13 +95,15 @@ class Port {
   friend class Device;
   Port(std::shared_ptr<Device> device, Host const& host);
 
+  // Where a walk that found no memory led, if that was a device range.
   struct DeviceTarget {
-    DeviceRange* device;
-    std::uint64_t offset;  // in the range
-    std::uint64_t length;  // bytes in a row
+    FoundDevice found;
+    std::uint64_t offset = 0;  // in the range
+    std::uint64_t length = 0;  // bytes in a row
   };
 
-  std::expected<Chunk, FaultRecord> walk(std::uint64_t iova, Access access, Attachment const& attachment);
+  std::expected<Chunk, FaultRecord> find(Iova iova, Access access, std::optional<Pasid> pasid, DeviceTarget* target);
+  std::expected<Chunk, FaultRecord> walk(std::uint64_t iova, Access access, Attachment const& attachment, DeviceTarget* target);
   FaultRecord lost(Iova iova, Access access, std::optional<Pasid> pasid) const;
   // What a transfer may do with memory and with a device range, both from `done` bytes on.
   struct Transfer;
@@ -114,8 +116,7 @@ class Port {
   Epoch epoch_;
   std::unique_ptr<Iotlb> iotlb_;
   std::uint64_t walks_ = 0;
-  std::optional<DeviceTarget> device_target_;  // where the walk that failed last led, if that was a device range
-  bool const doubtful_;                        // memory may vanish
+  bool const doubtful_;  // memory may vanish
   std::uint64_t moves_seen_;
   bool open_ = false;
 };

@@ -100,9 +100,6 @@ class Domain : public MemoryView {
   virtual void parent_lost(Range guest) noexcept;
   virtual void parent_gained(Range guest) noexcept;
 
-  // The caller may not be inside a guard: EDEADLK.
-  static Result<void> refuse_inside_guard();
-
   // The two halves of invalidate(), for domains that change a table in between.
   void make_stale(Range inputs) noexcept;
   void tell_gained(Range inputs) noexcept;

@@ -87,13 +87,15 @@ class HostAddressSpace final : public MemoryView {
   void remove_range(Range range, bool writable) noexcept;
 
   // Registers a range that is not memory, at a fixed place, inside or outside the reserve. `device` must live until the range
-  // is removed and no DMA is on its way to it.
+  // is removed.
   // EEXIST: meets memory or another device range; EINVAL: meets addresses 0 to 4095, or cuts the x86 interrupt range.
   Result<> add_device_range(Range range, DeviceRange& device);
   // The same, at the lowest place in the reserve that is aligned to the length rounded up to a power of two, as BARs are, and
   // to at least 4 KiB. EINVAL: the length is 0; ENOSPC: no room.
   Result<Range> place_device_range(std::uint64_t length, DeviceRange& device);
-  // `range` is exactly as it was added. Never fails.
+  // `range` is exactly as it was added. When it returns, no call of the device is made any more on account of it: calls on their
+  // way are waited for, those to other ranges of the device too. So not inside a guard, not from a call, and not while holding
+  // what a call waits for. Never fails.
   void remove_device_range(Range range) noexcept;
 
   // Of everything that is pinned here.

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "swiommu/base/access.h"
-#include "swiommu/base/range.h"
+#include "swiommu/memory/device_range.h"
 
 namespace swiommu {
 
@@ -21,15 +21,7 @@ struct Chunk {
   [[nodiscard]] explicit operator bool() const { return data != nullptr; }
 };
 
-class DeviceRange;
 class Moves;
-
-// A device range (device_range.h) at an address.
-struct FoundDevice {
-  Range range;
-  DeviceRange* device = nullptr;
-  [[nodiscard]] explicit operator bool() const { return device != nullptr; }
-};
 
 class MemoryView {
  public:

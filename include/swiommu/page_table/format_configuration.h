@@ -30,6 +30,7 @@ struct FormatConfiguration {
   bool accessed_updates = false;        // the walker sets accessed flags (VT-d SSADE, Arm HA, RISC-V SADE, AMD HAD)
   bool dirty_updates = false;           // the walker sets dirty flags (VT-d SSADE, Arm HD, RISC-V SADE, AMD HAD)
   bool access_flag_faults = true;       // Arm: CD.AFFD = 0, STE.S2AFFD = 0: a clear access flag faults
+  bool snoop_control = true;            // VT-d second stage: leaves may have SNP (ECAP.SC)
   bool svnapot = true;                  // RISC-V: 64 KiB runs
   bool svpbmt = true;                   // RISC-V: memory types
   bool table_rights = true;             // Arm stage 1: APTable is honoured (CD.HAD0 = 0)

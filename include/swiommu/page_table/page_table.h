@@ -31,6 +31,7 @@ struct TableShape {
   unsigned levels = 0;
   unsigned input_bits = 0;
   unsigned output_bits = 0;
+  unsigned root_size_lg2 = 0;    // base-2 logarithm of the bytes of the root table
   std::uint64_t page_sizes = 0;  // bit n: leaves of 2^n bytes can be mapped
   Range lower;                   // the inputs that the table covers
   std::optional<Range> upper;    // and the upper half, where inputs are sign-extended
@@ -47,11 +48,18 @@ class UserTableSource {
   virtual ~UserTableSource() = default;
   // An address in the user's memory, aligned to its size of 2^size_lg2 bytes. ENOMEM.
   virtual Result<std::uint64_t> allocate(unsigned size_lg2) = 0;
+  // Takes back a table that is no longer linked. Which one it is was read in the user's memory: a user who means harm makes it
+  // any address, and the same more than once.
   virtual void release(std::uint64_t table, unsigned size_lg2) = 0;
 };
 
 class PageTable {
  public:
+  static constexpr std::uint64_t no_limit = ~std::uint64_t{0};
+  // Words that one call of map, unmap or read_flags looks at in a user's table, unless told otherwise: 256 GiB of 4 KiB pages. A
+  // hostile table can have everything point at the same few tables, and keep us busy for ever.
+  static constexpr std::uint64_t default_budget = std::uint64_t{1} << 26;
+
   // An empty table of our own. EINVAL: the configuration is none that the format has. ENOMEM.
   static Result<std::unique_ptr<PageTable>> create(FormatConfiguration const& format, std::shared_ptr<TableAllocator> allocator);
 
@@ -59,13 +67,13 @@ class PageTable {
   // cannot be reached shows when it is walked. map and unmap take tables from `source`; without one they need none or give
   // ENOTSUP. EINVAL: the configuration is none that the format has. ENOMEM.
   static Result<std::unique_ptr<PageTable>> open(UserPageTable const& table, MemoryView const& memory,
-                                                 UserTableSource* source = nullptr);
+                                                 UserTableSource* source = nullptr, std::uint64_t budget = default_budget);
 
   // An empty table in the user's memory, as a guest makes one: `table.root` is not looked at, the root is taken from `source`, as
   // all further tables are. Nothing is freed when the object dies: the table is the user's. Errors as above; EFAULT: the
   // memory that `source` gave cannot be written through `memory`.
   static Result<std::unique_ptr<PageTable>> create_user(UserPageTable const& table, MemoryView const& memory,
-                                                        UserTableSource& source);
+                                                        UserTableSource& source, std::uint64_t budget = default_budget);
 
   PageTable() = default;
   PageTable(PageTable const&) = delete;
@@ -86,25 +94,25 @@ class PageTable {
   // s390: whatever can be written can be read). With Existing::replace, `cut` says what happens to entries that the range covers
   // only in part. EINVAL: neither read nor write; not aligned to the smallest page, or that is too large; cuts an entry. ERANGE:
   // beyond the inputs or outputs of the format. EEXIST: something is mapped there. ENOMEM. On error nothing has changed. Tables
-  // in a user's memory, besides: ENOTSUP where the user left out levels or parts of a table that the range needs; EFAULT if that
-  // memory cannot be read or written, or is changed by the user during the call, which may then be done in part.
+  // in a user's memory, besides: ENOTSUP where the user left out levels or parts of a table that the range needs; E2BIG if the
+  // budget does not suffice for the range, which may be done in smaller ones; EFAULT if that memory cannot be read or written, or
+  // is changed by the user during the call, which may then be done in part.
   static constexpr unsigned any_leaf = 63;
   virtual Result<void> map(Range range, std::uint64_t output, Attributes attributes, Existing existing, Cut cut, Gather& gather,
                            unsigned largest_leaf_lg2 = any_leaf) = 0;
 
   // Unmaps what is mapped in the range; holes are passed over. Returns the number of bytes that were mapped (0 also stands
   // for the whole 64-bit space). EINVAL: cuts an entry and `cut` is refuse. ERANGE: beyond the inputs. ENOMEM: a split found no
-  // tables. On error nothing has changed. EFAULT as above.
+  // tables. On error nothing has changed. E2BIG, EFAULT as above.
   virtual Result<std::uint64_t> unmap(Range range, Cut cut, Gather& gather) = 0;
 
   // Calls `visit` for the leaves in the range, in order, until it returns false or `budget` words have been read; returns
   // whether the end was reached. Tables may point at each other in ways that make a visit very long.
-  static constexpr std::uint64_t no_limit = ~std::uint64_t{0};
   virtual bool visit(Range range, FunctionRef<bool(Leaf const&)> visit, std::uint64_t budget = no_limit) const = 0;
 
   // Reports the ranges whose flag is set, whole entries clipped to the range; with Clear::yes clears the flags of the entries
   // that lie inside the range whole. The caller invalidates and waits before it trusts the report. EOPNOTSUPP: the format
-  // has no such flag, or is not configured for it. ERANGE.
+  // has no such flag, or is not configured for it. ERANGE. E2BIG: the budget is used up; what was cleared was reported.
   virtual Result<void> read_flags(Flag flag, Range range, Clear clear, FunctionRef<void(Range)> report) = 0;
 
   // What the bits of one word are called.

@@ -12,6 +12,7 @@ namespace swiommu::vtd {
 enum class Extended : unsigned {
   device_tlb = 2,
   pass_through = 6,
+  snoop_control = 7,
   nested = 26,
   page_request = 29,
   supervisor_request = 31,

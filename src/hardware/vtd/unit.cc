@@ -52,7 +52,10 @@ std::expected<DeviceConfiguration, ConfigurationFault> Unit::find(std::uint32_t 
 DeviceConfiguration bypass(StructurePath& path) { return {.kind = DeviceConfiguration::Kind::bypass, .steps = path.take()}; }
 
 UserPageTable second_stage_table(Lookup const& lookup, std::uint64_t root, unsigned levels) {
-  return {.format = {.format = FormatName::vtd_second_stage, .levels = levels, .output_bits = lookup.host_address_width},
+  return {.format = {.format = FormatName::vtd_second_stage,
+                     .levels = levels,
+                     .output_bits = lookup.host_address_width,
+                     .snoop_control = lookup.capabilities.has(Extended::snoop_control)},
           .root = root};
 }
 

@@ -55,6 +55,12 @@ TEST_F(VtdLegacy, FindsASecondStageTable) {
   EXPECT_EQ(found->user->format.output_bits, 0u);
   EXPECT_FALSE(found->user->format.accessed_updates);
   EXPECT_FALSE(found->user->format.dirty_updates);
+  EXPECT_TRUE(found->user->format.snoop_control);
+  registers.extended_capability = 0;
+  EXPECT_FALSE(find()->user->format.snoop_control) << "ECAP.SC = 0";
+  registers.extended_capability = 1 << 7;
+  EXPECT_TRUE(find()->user->format.snoop_control);
+  registers.extended_capability.reset();
   ASSERT_EQ(found->steps.size(), 3u);
   EXPECT_EQ(found->steps[0].what, "RTADDR");
   EXPECT_EQ(found->steps[1].what, "root entry");

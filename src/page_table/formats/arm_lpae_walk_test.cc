@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "page_table/formats/arm_lpae.h"
-#include "page_table/sparse_words.h"
 #include "page_table/walk.h"
+#include "page_table/word_map.h"
 
 namespace swiommu {
 namespace {
@@ -29,7 +29,7 @@ class ArmWalk : public testing::Test {
   }
   Reason reason(std::uint64_t input = iova, Access access = Access::reading()) { return walk(input, access).reason; }
 
-  SparseWords words;
+  WordMap words{bit(40)};
 };
 
 TEST_F(ArmWalk, FindsAPage) {
@@ -115,7 +115,7 @@ TEST_F(ArmWalk, ClearAccessFlagFaultsUnlessThatIsDisabledOrItIsSet) {
 }
 TEST_F(ArmWalk, InputsBeyondTheWidthAreOutOfRange) {
   for (std::uint64_t input : {bit(48), bit(62), ~std::uint64_t{0}}) EXPECT_EQ(reason(input), Reason::out_of_range);
-  EXPECT_EQ(words.loads(), 0u);
+  EXPECT_EQ(words.loads, 0u);
 }
 
 TEST_F(ArmWalk, DirtyStateOfStage1) {
@@ -208,7 +208,7 @@ TEST_F(ArmWalk, UpperHalfTakesInputsThatEndInOnes) {
 TEST(ArmStage2, WalksConcatenatedRoots) {
   // 42 bits from level 2: eight tables side by side, the last of them at root + 7 * 4096.
   ArmStage2 const f({.levels = 3, .input_bits = 42});
-  SparseWords words;
+  WordMap words{bit(40)};
   std::uint64_t const root = 0x100000, input = 7 * bit(39) + 3 * bit(30) + 0x1234;
   words[root + 7 * 4096 + 3 * 8] = 0x80000000 | 0x7fd;
   Walk const w = Walker(f).walk(words, root, input, Access::both());

@@ -4,8 +4,8 @@
 
 #include <random>
 
-#include "page_table/sparse_words.h"
 #include "page_table/walk.h"
+#include "page_table/word_map.h"
 
 namespace swiommu {
 namespace {
@@ -178,7 +178,7 @@ class RiscvWalk : public testing::Test {
   }
 
   std::uint64_t const at = last + 0x1d3 * 8 % 4096;
-  SparseWords words;
+  WordMap words{bit(40)};
 };
 TYPED_TEST_SUITE(RiscvWalk, Both);
 
@@ -232,7 +232,7 @@ TYPED_TEST(RiscvWalk, SetsAccessedAndDirtyOnlyWhereTheHardwareDoes) {
 TYPED_TEST(RiscvWalk, EndsSelfReferencesAtThePageLevel) {
   this->words[this->root + 8] = ppn(this->root) | V;
   EXPECT_EQ(this->walk(bit(30) | bit(21) | bit(12)).reason, Reason::malformed) << "a pointer at level 0";
-  EXPECT_EQ(this->words.loads(), 3u);
+  EXPECT_EQ(this->words.loads, 3u);
   this->words[this->root + 8] = ppn(bit(30)) | rw_page;
   EXPECT_EQ(this->walk(bit(30) | 0x1234567).output, bit(30) | 0x1234567u);
   EXPECT_EQ(this->walk(bit(30)).size_lg2, 30);
@@ -250,7 +250,7 @@ TYPED_TEST(RiscvWalk, FaultsOnBadTables) {
 }
 
 TEST(Riscv, WalksTheUpperHalf) {
-  SparseWords words;
+  WordMap words{bit(40)};
   Riscv const f({.levels = 3});
   words[0x10000 + 511 * 8] = ppn(bit(30)) | rw_page;
   EXPECT_EQ(Walker(f).walk(words, 0x10000, ~std::uint64_t{0}, Access::reading()).output, bit(30) + low_bits(30));
@@ -258,7 +258,7 @@ TEST(Riscv, WalksTheUpperHalf) {
 }
 
 TEST(RiscvX4, WalksTheLastOfTheFourRootPages) {
-  SparseWords words;
+  WordMap words{bit(40)};
   RiscvX4 const f({.levels = 3});
   words[0x10000 + 2047 * 8] = ppn(bit(30)) | rw_page;
   EXPECT_EQ(Walker(f).walk(words, 0x10000, low_bits(41), Access::reading()).output, bit(30) + low_bits(30));

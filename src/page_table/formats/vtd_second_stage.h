@@ -3,10 +3,11 @@
 // The manual's SS-PTE, SS-PDE, SS-PDPE, SS-PML4E and SS-PML5E are our levels 0 to 4. There is no present bit: an entry
 // with neither R nor W is not present, whatever else it holds (X counts only for execute requests, which current revisions
 // do not have). R and W are combined along the path (section 3.7.1).
-// Checked (section 7.1.3 "reserved fields"): bit 7 at levels 3 and 4; bit 11 of a table entry; bit 62 (TM until revision 3.2,
-// reserved since); the address bits below the size of a large leaf; address bits at and above the output size.
+// Checked (section 7.1.3 "reserved fields"): bit 7 at levels 3 and 4; bit 11 of a table entry, and of a leaf (SNP) where snoop
+// control is not announced (ECAP.SC = 0); bit 62 (TM until revision 3.2, reserved since); the address bits below the size of a
+// large leaf; address bits at and above the output size.
 // Ignored: bits 2, 10, 61:52, 63, bit 7 at level 0, bits 6:3 (IPAT and EMT of a leaf, which say nothing to a walker without
-// caches), and A and D without SSADE. A leaf may have SNP: snoop control is taken as announced.
+// caches), and A and D without SSADE.
 // A and D are enabled together, by SSADE of the PASID entry: either accessed_updates or dirty_updates stands for it.
 #pragma once
 #include "page_table/format.h"
@@ -23,6 +24,7 @@ class VtdSecondStage {
         output_bits_(c.output_bits ? c.output_bits : 52),
         beyond_output_(bit_span(51, 0) & ~low_bits(output_bits_)),
         offered_(offered_sizes(c)),
+        snoop_(c.snoop_control ? snoop : 0),
         updates_(c.accessed_updates || c.dirty_updates) {}
 
   static Result<void> check(FormatConfiguration const& c) {
@@ -39,7 +41,7 @@ class VtdSecondStage {
     if ((e & (read | write)) == 0) return EntryKind::empty;
     bool const leaf = is_leaf(e, level);
     if (leaf && level > 2) return EntryKind::malformed;
-    Entry const reserved = leaf ? bit_span(11 + 9 * level, 12) : snoop;
+    Entry const reserved = leaf ? bit_span(11 + 9 * level, 12) | (snoop & ~snoop_) : snoop;
     if ((e & (reserved | transient | beyond_output_)) != 0) return EntryKind::malformed;
     return leaf ? EntryKind::leaf : EntryKind::table;
   }
@@ -52,7 +54,7 @@ class VtdSecondStage {
   constexpr std::uint64_t leaf_sizes(unsigned level) const { return level <= 2 ? bit(12 + 9 * level) & offered_ : 0; }
   constexpr Entry leaf(std::uint64_t address, unsigned level, unsigned, Attributes a) const {
     return address | (a.access.read ? read : 0) | (a.access.write ? write : 0) | (level ? page_size : 0) |
-           (a.coherent ? snoop : 0);
+           (a.coherent ? snoop_ : 0);
   }
   constexpr unsigned leaf_size_lg2(Entry, unsigned level, std::uint64_t) const { return 12 + 9 * level; }
   constexpr std::uint64_t leaf_address(Entry e, unsigned level, std::uint64_t) const { return e & bit_span(51, 12 + 9 * level); }
@@ -85,6 +87,7 @@ class VtdSecondStage {
   unsigned output_bits_;
   Entry beyond_output_;
   std::uint64_t offered_;
+  Entry snoop_;  // SNP, if there is one
   bool updates_;
 };
 

@@ -51,6 +51,14 @@ TEST(VtdSecondStage, ChecksExactlyTheReservedBits) {
     }
 }
 
+TEST(VtdSecondStage, SnpIsReservedWhereSnoopControlIsNotAnnounced) {
+  VtdSecondStage const without{FormatConfiguration{.snoop_control = false}};
+  EXPECT_EQ(without.kind(0x1803, 0), EntryKind::malformed);
+  EXPECT_EQ(without.kind(0x200883, 1), EntryKind::malformed);
+  EXPECT_EQ(without.kind(0x200083, 1), EntryKind::leaf);
+  EXPECT_EQ(without.leaf(0x1000, 0, 12, {.access = Access::both(), .coherent = true}), 0x1003u);
+}
+
 TEST(VtdSecondStage, AnEntryWithoutRightsIsEmptyWhateverElseItHolds) {
   for (unsigned level = 0; level < 5; level++) EXPECT_EQ(plain.kind(~std::uint64_t{3}, level), EntryKind::empty);
 }
