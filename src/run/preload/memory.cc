@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstdarg>
 
+#include "run/file_mappings.h"
 #include "run/memory_events.h"
 #include "run/preload/answer.h"
 #include "run/preload/exported.h"
@@ -29,6 +30,12 @@ void before_mapping(void* at, size_t length, int flags) {
   if ((flags & MAP_FIXED) != 0) before_memory_event(MemoryEvent::replaced, number(at), length);
 }
 
+// Whatever was mapped there through our descriptors is so no more.
+void* noted(void* mapped, size_t length, int flags) {
+  if ((flags & MAP_FIXED) != 0 && mapped != MAP_FAILED && any_file_mappings()) file_mappings().forget(number(mapped), length);
+  return mapped;
+}
+
 void* map_ours(void* at, size_t length, int protection, int flags, int descriptor, off_t offset) {
   Reference const held = table().find(descriptor);
   long const result = held ? held->map(descriptor, at, length, protection, flags, static_cast<std::uint64_t>(offset)) : -EBADF;
@@ -40,18 +47,20 @@ void* map_ours(void* at, size_t length, int protection, int flags, int descripto
 void* run_mmap(void* at, size_t length, int protection, int flags, int descriptor, off_t offset) {
   before_mapping(at, length, flags);
   if (maps_ours(flags, descriptor)) return map_ours(at, length, protection, flags, descriptor, offset);
-  return SWIOMMU_NEXT(mmap, run_mmap)(at, length, protection, flags, descriptor, offset);
+  return noted(SWIOMMU_NEXT(mmap, run_mmap)(at, length, protection, flags, descriptor, offset), length, flags);
 }
 
 void* run_mmap64(void* at, size_t length, int protection, int flags, int descriptor, off_t offset) {
   before_mapping(at, length, flags);
   if (maps_ours(flags, descriptor)) return map_ours(at, length, protection, flags, descriptor, offset);
-  return SWIOMMU_NEXT(mmap64, run_mmap64)(at, length, protection, flags, descriptor, offset);
+  return noted(SWIOMMU_NEXT(mmap64, run_mmap64)(at, length, protection, flags, descriptor, offset), length, flags);
 }
 
 int run_munmap(void* at, size_t length) {
   before_memory_event(MemoryEvent::unmapped, number(at), length);
-  return SWIOMMU_NEXT(munmap, run_munmap)(at, length);
+  int const result = SWIOMMU_NEXT(munmap, run_munmap)(at, length);
+  if (result == 0 && any_file_mappings()) file_mappings().forget(number(at), length);
+  return result;
 }
 
 void* run_mremap(void* at, size_t length, size_t new_length, int flags, ...) {
@@ -61,7 +70,9 @@ void* run_mremap(void* at, size_t length, size_t new_length, int flags, ...) {
   va_end(rest);
   if (length != 0) before_memory_event(MemoryEvent::unmapped, number(at), length);
   if ((flags & MREMAP_FIXED) != 0) before_memory_event(MemoryEvent::replaced, number(to), new_length);
-  return SWIOMMU_NEXT(mremap, run_mremap)(at, length, new_length, flags, to);
+  void* const result = SWIOMMU_NEXT(mremap, run_mremap)(at, length, new_length, flags, to);
+  if (result != MAP_FAILED && any_file_mappings()) file_mappings().move(number(at), length, number(result), new_length);
+  return result;
 }
 
 int run_madvise(void* at, size_t length, int advice) {

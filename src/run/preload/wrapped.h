@@ -20,6 +20,10 @@ int run_openat64_2(int folder, char const* path, int flags);
 int run_creat(char const* path, mode_t mode);
 int run_creat64(char const* path, mode_t mode);
 
+// streams.cc
+FILE* run_fopen(char const* path, char const* mode);
+FILE* run_fopen64(char const* path, char const* mode);
+
 // descriptors.cc
 int run_close(int descriptor);
 int run_close_range(unsigned first, unsigned last, int flags);
