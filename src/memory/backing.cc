@@ -6,8 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bit>
+
 #include "memory/fault_in.h"
 #include "memory/movable_pages.h"
+#include "swiommu/memory/page_identity.h"
 
 namespace swiommu {
 
@@ -51,6 +54,7 @@ void UserMemory::released(std::uint64_t first_page, std::uint64_t last_page) con
 
 Result<> UserMemory::hold() const { return pages_->hold(); }
 void UserMemory::let_go() const noexcept { pages_->let_go(); }
+unsigned UserMemory::page_size_lg2() const { return page_size_lg2_at(::getpid(), std::bit_cast<std::uint64_t>(pointer(0))); }
 
 Result<std::unique_ptr<SharedMemory>> SharedMemory::create(HostAddressSpace& space, std::uint64_t length) {
   return guarded([&]() -> Result<std::unique_ptr<SharedMemory>> {

@@ -6,7 +6,7 @@
 
 namespace swiommu::run {
 
-// pid 0: the calling thread.
-[[nodiscard]] bool has_capability(pid_t pid, iommufd::Capability capability);
+// A process of that user; pid 0: the calling thread.
+[[nodiscard]] bool has_capability(pid_t pid, uid_t user, iommufd::Capability capability);
 
 }  // namespace swiommu::run

@@ -7,6 +7,7 @@
 #include "run/hidden_thread.h"
 #include "run/kernel_call.h"
 #include "run/logged_call.h"
+#include "run/own_file.h"
 #include "run/owner.h"
 #include "run/process_state.h"
 #include "run/remote_caller.h"
@@ -19,14 +20,14 @@ std::atomic<unsigned> connections = 0;
 
 }  // namespace
 
-bool Connection::start(Owner& owner, std::shared_ptr<OwnFile> file, int socket) {
+bool Connection::start(Owner& owner, std::uint64_t file_id, int socket) {
   auto peer = Peer::of(socket);
   if (!peer) return false;
   if (connections.fetch_add(1) >= most_connections) {
     connections.fetch_sub(1);
     return false;
   }
-  auto* const made = new (std::nothrow) Connection(owner, std::move(file), make_internal(socket), std::move(peer));
+  auto* const made = new (std::nothrow) Connection(owner, file_id, make_internal(socket), std::move(peer));
   if (made != nullptr && start_hidden_thread(&serve, made)) return true;
   if (made == nullptr) {
     connections.fetch_sub(1);
@@ -44,56 +45,54 @@ Connection::~Connection() {
 void* Connection::serve(void* argument) {
   std::unique_ptr<Connection> const connection(static_cast<Connection*>(argument));
   while (auto request = receive(connection->socket_)) {
-    bool const good = connection->answer(*request);
+    // By the time that the holder has its answer, nothing of ours keeps the file: it may be the last thing that the holder
+    // wanted.
+    auto const said = connection->answer(*request);
     if (request->descriptor >= 0) kernel_call(SYS_close, request->descriptor);
-    if (!good) break;
+    if (!said) break;
+    Message message{Say::result, said->value ? 0 : said->value.error().code};
+    message.words = {said->value.value_or(0), said->second};
+    if (!send(connection->socket_, message, {}, said->descriptor)) break;
   }
   return nullptr;
 }
 
-bool Connection::reply(Result<std::uint64_t> const& result, int descriptor, std::uint64_t second) {
-  Message message{Say::result, result ? 0 : result.error().code};
-  message.words = {result.value_or(0), second};
-  return send(socket_, message, {}, descriptor);
-}
-
-bool Connection::answer(Received& request) {
+std::optional<Connection::Answer> Connection::answer(Received const& request) {
   Message const& message = request.message;
+  auto const file = owner_.find(file_id_);
+  if (!file) return {};
   RemoteCaller caller(owner_, peer_, socket_, message.words[4]);
-  iommufd::OpenFile& file = file_->file();
+  std::optional<Answer> said;
   switch (message.say) {
-    case Say::ioctl: {
-      auto const result = logged_ioctl(file, caller, static_cast<std::uint32_t>(message.words[0]), message.words[1]);
-      return !caller.hung_up() && reply(result);
-    }
+    case Say::ioctl:
+      said.emplace(logged_ioctl(file->file(), caller, static_cast<std::uint32_t>(message.words[0]), message.words[1]));
+      break;
     case Say::read: {
-      auto const result = file.read(caller, message.words[0], message.words[1]);
+      said.emplace(file->file().read(caller, message.words[0], message.words[1]));
       // Only a descriptor that really is one of this file may be read from.
       auto const name = peer_name(request.descriptor);
-      if (name && name->token == owner_.token() && name->id == file_->name().id) file_->settle(request.descriptor);
-      return !caller.hung_up() && reply(result);
+      if (name && name->token == owner_.token() && name->id == file_id_) file->settle(request.descriptor);
+      break;
     }
-    case Say::write: {
-      auto const result = file.write(caller, message.words[0], message.words[1]);
-      return !caller.hung_up() && reply(result);
-    }
-    case Say::map: return map(message);
+    case Say::write: said.emplace(file->file().write(caller, message.words[0], message.words[1])); break;
+    case Say::map: return map(file->file(), message);
     case Say::counts: return counts(message);
-    default: log_line("process {}: a request that is none: {:#x}", peer_->pid(), std::to_underlying(message.say)); return false;
+    default: log_line("process {}: a request that is none: {:#x}", peer_->pid(), std::to_underlying(message.say)); break;
   }
+  return caller.hung_up() ? std::nullopt : said;
 }
 
-bool Connection::map(Message const& request) {
-  auto const memory = file_->file().map(request.words[0], request.words[1], static_cast<int>(request.words[2]),
-                                        static_cast<int>(request.words[3]));
-  if (!memory) return reply(std::unexpected(memory.error()));
-  return reply(0, (*memory)->descriptor(), (*memory)->offset());
+Connection::Answer Connection::map(iommufd::OpenFile& file, Message const& request) {
+  auto memory =
+      file.map(request.words[0], request.words[1], static_cast<int>(request.words[2]), static_cast<int>(request.words[3]));
+  if (!memory) return {std::unexpected(std::move(memory).error())};
+  mapped_ = std::move(*memory);
+  return {0, mapped_->offset(), mapped_->descriptor()};
 }
 
-bool Connection::counts(Message const& request) {
-  auto const process = owner_.engine().processes().existing(static_cast<std::int32_t>(request.words[0]));
-  if (!process) return reply(0);
-  return reply(process->pinned_pages.load(), -1, process->locked_pages.load());
+Connection::Answer Connection::counts(Message const& request) const {
+  PinCounts const counted = owner_.counts(static_cast<pid_t>(request.words[0]));
+  return {counted.pinned_pages, counted.locked_pages};
 }
 
 }  // namespace swiommu::run

@@ -5,10 +5,13 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <memory>
 #include <mutex>
 
 #include "run/asked_back.h"
 #include "run/call_log.h"
+#include "run/file_mappings.h"
+#include "run/internal_descriptor.h"
 #include "run/kernel_call.h"
 #include "run/process_state.h"
 
@@ -37,6 +40,10 @@ int ForeignFile::take_connection(int descriptor) {
     std::lock_guard const lock(lock_);
     if (idle_count_ > 0) return idle_[--idle_count_];
   }
+  return new_connection(descriptor);
+}
+
+int ForeignFile::new_connection(int descriptor) {
   std::array<int, 2> pair{};
   if (kernel_call(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) return -1;
   Message hello{Say::hello};
@@ -59,22 +66,29 @@ void ForeignFile::keep_connection(int connection) {
   close_internal(connection);
 }
 
-Received ForeignFile::request(int descriptor, Message message, int passed) {
+std::optional<Received> ForeignFile::ask(int connection, Message& message, int passed) {
   message.words[4] = memory_lock_limit();
-  if (int const connection = take_connection(descriptor); connection >= 0) {
-    AskedBack asked(connection);
-    if (send(connection, message, {}, passed))
-      while (auto received = asked.next())
-        if (received->message.say == Say::result) {
-          keep_connection(connection);
-          return *received;
-        }
-    close_internal(connection);
-  }
+  AskedBack asked(connection);
+  if (send(connection, message, {}, passed))
+    while (auto received = asked.next())
+      if (received->message.say == Say::result) return received;
+  close_internal(connection);
+  return {};
+}
+
+Received ForeignFile::gone() const {
   log_line("the process {} that opened this file is gone: ENODEV", owner());
-  Received gone;
-  gone.message.error = ENODEV;
-  return gone;
+  Received result;
+  result.message.error = ENODEV;
+  return result;
+}
+
+Received ForeignFile::request(int descriptor, Message message, int passed) {
+  int const connection = take_connection(descriptor);
+  auto const result = connection < 0 ? std::nullopt : ask(connection, message, passed);
+  if (!result) return gone();
+  keep_connection(connection);
+  return *result;
 }
 
 long ForeignFile::ioctl(int descriptor, std::uint32_t request_number, std::uint64_t argument) {
@@ -95,17 +109,27 @@ long ForeignFile::write(int descriptor, void const* from, std::size_t length) {
   return outcome(request(descriptor, message));
 }
 
+// The owner keeps what is mapped as long as there is the connection on which it was asked for.
 long ForeignFile::map(int descriptor, void* at, std::size_t length, int protection, int flags, std::uint64_t offset) {
   Message message{Say::map};
   message.words = {offset, length, static_cast<std::uint64_t>(protection), static_cast<std::uint64_t>(flags)};
-  Received const result = request(descriptor, message);
-  if (result.message.error != 0 || result.descriptor < 0) return outcome(result);
-  long const mapped = kernel_call(SYS_mmap, at, length, protection, flags, result.descriptor, result.message.words[1]);
-  kernel_call(SYS_close, result.descriptor);
+  int const connection = new_connection(descriptor);
+  auto const result = connection < 0 ? std::nullopt : ask(connection, message, -1);
+  if (!result) return outcome(gone());
+  if (result->message.error != 0 || result->descriptor < 0) {
+    close_internal(connection);
+    return outcome(*result);
+  }
+  long const mapped = kernel_call(SYS_mmap, at, length, protection, flags, result->descriptor, result->message.words[1]);
+  kernel_call(SYS_close, result->descriptor);
+  if (mapped < 0)
+    close_internal(connection);
+  else
+    file_mappings().add(static_cast<std::uint64_t>(mapped), length, std::make_shared<InternalDescriptor>(connection));
   return mapped;
 }
 
-ForeignFile::Counts ForeignFile::counts(int descriptor, pid_t pid) {
+PinCounts ForeignFile::counts(int descriptor, pid_t pid) {
   Message message{Say::counts};
   message.words = {static_cast<std::uint64_t>(pid)};
   Received const result = request(descriptor, message);

@@ -20,12 +20,7 @@ class ForeignFile final : public Holding {
   long write(int descriptor, void const* from, std::size_t length) override;
   long map(int descriptor, void* at, std::size_t length, int protection, int flags, std::uint64_t offset) override;
 
-  struct Counts {
-    std::uint64_t pinned = 0;
-    std::uint64_t locked = 0;
-  };
-  // What the owner has pinned on behalf of a process. Zeros if it is gone.
-  Counts counts(int descriptor, pid_t pid);
+  PinCounts counts(int descriptor, pid_t pid) override;
 
   [[nodiscard]] std::uint64_t token() const { return token_; }
 
@@ -33,6 +28,10 @@ class ForeignFile final : public Holding {
   // Answers what the owner asks meanwhile. The result; its error is ENODEV if the owner is gone.
   Received request(int descriptor, Message message, int passed = -1);
   int take_connection(int descriptor);
+  int new_connection(int descriptor);
+  // On one connection; false: the owner is gone, and the connection closed.
+  static std::optional<Received> ask(int connection, Message& message, int passed);
+  Received gone() const;
   void keep_connection(int connection);
 
   static constexpr std::size_t most_idle = 8;

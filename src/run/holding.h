@@ -8,6 +8,12 @@
 
 namespace swiommu::run {
 
+// What an owner adds to a process' VmPin and VmLck.
+struct PinCounts {
+  std::uint64_t pinned_pages = 0;
+  std::uint64_t locked_pages = 0;
+};
+
 // What the kernel would return: a value, or -errno. `descriptor` is one of the descriptors, open during the call.
 class Holding {
  public:
@@ -20,6 +26,9 @@ class Holding {
   virtual long read(int descriptor, void* to, std::size_t length) = 0;
   virtual long write(int descriptor, void const* from, std::size_t length) = 0;
   virtual long map(int descriptor, void* at, std::size_t length, int protection, int flags, std::uint64_t offset) = 0;
+
+  // What the owner has pinned on behalf of a process. Zeros if it is gone.
+  virtual PinCounts counts(int descriptor, pid_t pid) = 0;
 
   // The owner's process, and the number of the file there.
   [[nodiscard]] pid_t owner() const { return owner_; }

@@ -67,6 +67,8 @@ std::shared_ptr<iommufd::Process> OwnCaller::process() {
   return owner_.process();
 }
 
-bool OwnCaller::has(iommufd::Capability capability) { return has_capability(0, capability); }
+bool OwnCaller::has(iommufd::Capability capability) {
+  return has_capability(0, static_cast<uid_t>(kernel_call(SYS_geteuid)), capability);
+}
 
 }  // namespace swiommu::run

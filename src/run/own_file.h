@@ -10,7 +10,7 @@
 namespace swiommu::run {
 
 // Threads: any. Lock order: whatever the file holds when its readiness changes, then doorbell_lock_, then the descriptor table.
-class OwnFile : public std::enable_shared_from_this<OwnFile> {
+class OwnFile {
  public:
   // `front` becomes the first descriptor, close-on-exec. The errno of socketpair(2); ENOMEM.
   static Result<std::shared_ptr<OwnFile>> create(std::shared_ptr<iommufd::OpenFile> file, FileName const& name, int& front);

@@ -1,5 +1,6 @@
 #include "run/own_holding.h"
 
+#include "run/file_mappings.h"
 #include "run/kernel_call.h"
 #include "run/logged_call.h"
 #include "run/own_caller.h"
@@ -35,9 +36,13 @@ long OwnHolding::write(int, void const* from, std::size_t length) {
 }
 
 long OwnHolding::map(int, void* at, std::size_t length, int protection, int flags, std::uint64_t offset) {
-  auto const memory = file_->file().map(offset, length, protection, flags);
+  auto memory = file_->file().map(offset, length, protection, flags);
   if (!memory) return -memory.error().code;
-  return kernel_call(SYS_mmap, at, length, protection, flags, (*memory)->descriptor(), (*memory)->offset());
+  long const mapped = kernel_call(SYS_mmap, at, length, protection, flags, (*memory)->descriptor(), (*memory)->offset());
+  if (mapped >= 0) file_mappings().add(static_cast<std::uint64_t>(mapped), length, std::move(*memory));
+  return mapped;
 }
+
+PinCounts OwnHolding::counts(int, pid_t pid) { return owner_.counts(pid); }
 
 }  // namespace swiommu::run

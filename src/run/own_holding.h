@@ -20,6 +20,7 @@ class OwnHolding final : public Holding {
   long read(int descriptor, void* to, std::size_t length) override;
   long write(int descriptor, void const* from, std::size_t length) override;
   long map(int descriptor, void* at, std::size_t length, int protection, int flags, std::uint64_t offset) override;
+  PinCounts counts(int descriptor, pid_t pid) override;
 
   [[nodiscard]] std::shared_ptr<OwnFile> const& file() const { return file_; }
 

@@ -87,6 +87,12 @@ std::shared_ptr<OwnFile> Owner::find(std::uint64_t id) const {
   return at == files_.end() ? nullptr : at->second;
 }
 
+PinCounts Owner::counts(pid_t pid) const {
+  auto const process = engine_->processes().existing(pid);
+  if (!process) return {};
+  return {process->pinned_pages.load(std::memory_order_relaxed), process->locked_pages.load(std::memory_order_relaxed)};
+}
+
 void Owner::release_if_unheld(std::uint64_t id) {
   std::lock_guard const lock(release_mutex_);
   auto const file = find(id);

@@ -33,6 +33,9 @@ class Owner {
   // If no process has a descriptor of the file, it is gone when this returns, or when the calls under way end.
   void release_if_unheld(std::uint64_t id);
 
+  // What is pinned on behalf of a process.
+  [[nodiscard]] PinCounts counts(pid_t pid) const;
+
   // Others can have descriptors from now on.
   void serve_others() { service_.start(); }
 

@@ -10,6 +10,7 @@
 
 namespace swiommu::run {
 
+class FileMappings;
 class Owner;
 
 struct FreePieces {
@@ -28,8 +29,9 @@ struct ProcessState {
   pid_t pid = 0;
   FreePieces free_pieces;
   FutexLock owner_lock;
-  std::atomic<Owner*> owner = nullptr;  // of what this process opened; never freed
-  std::atomic<int> log_plus_2 = 0;      // descriptor of the log + 2; 1: there is none
+  std::atomic<FileMappings*> file_mappings = nullptr;  // never freed
+  std::atomic<Owner*> owner = nullptr;                 // of what this process opened; never freed
+  std::atomic<int> log_plus_2 = 0;                     // descriptor of the log + 2; 1: there is none
   DescriptorTable table;
 };
 

@@ -128,6 +128,6 @@ std::shared_ptr<iommufd::Process> RemoteCaller::process() {
   return *found;
 }
 
-bool RemoteCaller::has(iommufd::Capability capability) { return has_capability(peer_->pid(), capability); }
+bool RemoteCaller::has(iommufd::Capability capability) { return has_capability(peer_->pid(), peer_->uid(), capability); }
 
 }  // namespace swiommu::run

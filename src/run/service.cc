@@ -36,7 +36,7 @@ void Service::greet(OwnFile& file) {
     auto const received = receive_now(file.back(), empty);
     if (!received || received->descriptor < 0) continue;
     bool const welcome = received->message.say == Say::hello && received->message.words[0] == protocol_version;
-    if (!welcome || !Connection::start(owner_, file.shared_from_this(), received->descriptor))
+    if (!welcome || !Connection::start(owner_, file.name().id, received->descriptor))
       kernel_call(SYS_close, received->descriptor);
   }
 }

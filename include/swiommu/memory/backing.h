@@ -91,6 +91,7 @@ class UserMemory final : public Backing {
   static Result<std::unique_ptr<UserMemory>> create(HostAddressSpace& space, void* data, std::uint64_t length, bool writable);
   ~UserMemory() override;
   [[nodiscard]] bool in_place() const override { return true; }
+  [[nodiscard]] unsigned page_size_lg2() const override;
 
   [[nodiscard]] Row row(std::uint64_t offset) const override;
   Result<> fault_in(std::uint64_t first_page, std::uint64_t last_page) const override;

@@ -9,6 +9,8 @@
 
 #include "run/kernel_call.h"
 #include "run/preload/answer.h"
+#include "run/preload/next.h"
+#include "run/preload/wrapped.h"
 #include "run/process_state.h"
 
 using namespace swiommu::run;
@@ -108,6 +110,9 @@ int __wrap_stat(char const* path, struct stat* status) {
   return static_cast<int>(answer(kernel_call(SYS_newfstatat, AT_FDCWD, path, status, 0)));
 }
 int __wrap_stat64(char const* path, struct stat* status) __attribute__((alias("__wrap_stat")));
+
+FILE* __wrap_fopen(char const* path, char const* mode) { return SWIOMMU_NEXT(fopen, run_fopen)(path, mode); }
+FILE* __wrap_fopen64(char const* path, char const* mode) { return SWIOMMU_NEXT(fopen64, run_fopen64)(path, mode); }
 
 long __wrap_syscall(long number, ...) {
   va_list rest;

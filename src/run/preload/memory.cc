@@ -8,6 +8,7 @@
 #include <cstdarg>
 
 #include "memory/own_mappings.h"
+#include "run/file_mappings.h"
 #include "run/kernel_call.h"
 #include "run/memory_events.h"
 #include "run/preload/answer.h"
@@ -41,6 +42,12 @@ bool may(MemoryEvent event, std::uint64_t start, size_t length) {
   return code == 0;
 }
 
+// Whatever was mapped there through our descriptors is so no more.
+void* noted(void* mapped, size_t length, int flags) {
+  if ((flags & MAP_FIXED) != 0 && mapped != MAP_FAILED && any_file_mappings()) file_mappings().forget(number(mapped), length);
+  return mapped;
+}
+
 // Maps with `map(at, flags)`, and takes care of what is pinned there.
 template <class Map>
 void* map_with(void* at, size_t length, int flags, bool ours, Map map) {
@@ -53,7 +60,7 @@ void* map_with(void* at, size_t length, int flags, bool ours, Map map) {
     }
     if (!may(MemoryEvent::replaced, number(at), length)) return MAP_FAILED;
   }
-  void* const result = map(at, flags);
+  void* const result = ours ? map(at, flags) : noted(map(at, flags), length, flags);
   if ((flags & MAP_FIXED) == 0 && result != MAP_FAILED) after_new_mapping(number(result), length);
   return result;
 }
@@ -91,7 +98,9 @@ void* run_mmap64(void* at, size_t length, int protection, int flags, int descrip
 
 int run_munmap(void* at, size_t length) {
   if (!may(MemoryEvent::unmapped, number(at), length)) return -1;
-  return SWIOMMU_NEXT(munmap, run_munmap)(at, length);
+  int const result = SWIOMMU_NEXT(munmap, run_munmap)(at, length);
+  if (result == 0 && any_file_mappings()) file_mappings().forget(number(at), length);
+  return result;
 }
 
 void* run_mremap(void* at, size_t length, size_t new_length, int flags, ...) {
@@ -107,7 +116,9 @@ void* run_mremap(void* at, size_t length, size_t new_length, int flags, ...) {
     void* const got = SWIOMMU_NEXT(mremap, run_mremap)(at, length, new_length, flags, to);
     return got == MAP_FAILED ? nullptr : got;
   });
-  return result == nullptr ? MAP_FAILED : result;
+  if (result == nullptr) return MAP_FAILED;
+  if (any_file_mappings()) file_mappings().move(number(at), length, number(result), new_length);
+  return result;
 }
 
 int run_madvise(void* at, size_t length, int advice) {

@@ -8,6 +8,7 @@
 #include "run/call_log.h"
 #include "run/kernel_call.h"
 #include "run/owner.h"
+#include "run/status_file.h"
 
 namespace swiommu::run {
 
@@ -20,9 +21,19 @@ OurPath our_path(char const* path) {
   return OurPath::none;
 }
 
+namespace {
+
+std::optional<long> open_edited(char const* path, int flags) {
+  asm volatile("" : "+r"(path));
+  if (path == nullptr || std::strncmp(path, "/proc/", 6) != 0) return {};
+  return open_status(path, flags);
+}
+
+}  // namespace
+
 std::optional<long> open_ours(char const* path, int flags) {
   OurPath const which = our_path(path);
-  if (which == OurPath::none) return {};
+  if (which == OurPath::none) return open_edited(path, flags);
   if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) return -EEXIST;
   if ((flags & O_DIRECTORY) != 0) return -ENOTDIR;
   int const kept = errno;

@@ -1,6 +1,7 @@
 // What the program's calls reach, under names of our own.
 #pragma once
 #include <spawn.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,6 +20,10 @@ int run_openat_2(int folder, char const* path, int flags);
 int run_openat64_2(int folder, char const* path, int flags);
 int run_creat(char const* path, mode_t mode);
 int run_creat64(char const* path, mode_t mode);
+
+// streams.cc
+FILE* run_fopen(char const* path, char const* mode);
+FILE* run_fopen64(char const* path, char const* mode);
 
 // descriptors.cc
 int run_close(int descriptor);
