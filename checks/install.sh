@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs swiommu into a temporary folder and builds examples/device against it, outside the tree; then runs it. With the
+# Installs swiommu into a temporary folder and builds the examples against it, outside the tree; then runs them. With the
 # static and with the shared library. Nothing is optimised: that would only take longer.
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -16,17 +16,20 @@ check() {
   cmake --build "$work/$kind/build" --parallel "$(nproc)" >"$work/log"
   cmake --install "$work/$kind/build" >"$work/log"
 
-  mkdir -p "$work/$kind/example"
-  cp -R "$source_folder/examples/device/." "$work/$kind/example/"
-  cmake -S "$work/$kind/example" -B "$work/$kind/example/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug \
-    -DCMAKE_PREFIX_PATH="$prefix" --log-level=WARNING >"$work/log"
-  cmake --build "$work/$kind/example/build" >"$work/log"
+  for example in device iommufd; do
+    mkdir -p "$work/$kind/$example"
+    cp -R "$source_folder/examples/$example/." "$work/$kind/$example/"
+    cmake -S "$work/$kind/$example" -B "$work/$kind/$example/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug \
+      -DCMAKE_PREFIX_PATH="$prefix" --log-level=WARNING >"$work/log"
+    cmake --build "$work/$kind/$example/build" >"$work/log"
+  done
 
-  # only what was installed is left for the example to find
+  # only what was installed is left for the examples to find
   rm -rf "${work:?}/$kind/build"
-  "$work/$kind/example/build/device" >"$work/log"
-  if [[ -e $source_folder/src/tools/main.cc ]]; then "$prefix/bin/swiommu" --help >"$work/log"; fi
-  echo "install: the example builds and runs against the $kind library"
+  "$work/$kind/device/build/device" >"$work/log"
+  "$prefix/bin/swiommu" --help >"$work/log"
+  "$prefix/bin/swiommu" run -- "$work/$kind/iommufd/build/iommufd" >"$work/log"
+  echo "install: the examples build and run against the $kind library"
 }
 
 failed() {

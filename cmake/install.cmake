@@ -2,7 +2,7 @@
 include(CMakePackageConfigHelpers)
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/swiommu)
 
-install(TARGETS swiommu EXPORT swiommu-targets)
+install(TARGETS swiommu swiommu_uapi EXPORT swiommu-targets)
 if(TARGET swiommu_tool)
   install(TARGETS swiommu_tool)
   install(TARGETS swiommu_preloaded LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -40,11 +40,11 @@ int log_descriptor() {
 
 bool logging() { return log_descriptor() != none; }
 
-void write_log(std::string_view line) {
+void write_log(pid_t process, std::string_view line) {
   int const descriptor = log_descriptor();
   if (descriptor == none) return;
   std::array<char, 24> who;
-  auto const end = fmt::format_to_n(who.data(), who.size(), "[{}] ", process_state().pid).out;
+  auto const end = fmt::format_to_n(who.data(), who.size(), "[{}] ", process != 0 ? process : process_state().pid).out;
   char feed = '\n';
   std::array<iovec, 3> const parts{iovec{who.data(), static_cast<std::size_t>(end - who.data())},
                                    iovec{const_cast<char*>(line.data()), line.size()}, iovec{&feed, 1}};
