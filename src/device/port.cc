@@ -7,6 +7,8 @@
 #include "device/iotlb.h"
 #include "swiommu/base/function_ref.h"
 #include "swiommu/memory/device_range.h"
+#include "swiommu/memory/doubtful_memory.h"
+#include "swiommu/memory/moves.h"
 
 namespace swiommu {
 
@@ -28,7 +30,12 @@ Range without(Range block, Range hole, std::uint64_t iova) {
 }  // namespace
 
 Port::Port(std::shared_ptr<Device> device, Host const& host)
-    : device_(std::move(device)), host_(host), epoch_(host.grace), iotlb_(std::make_unique<Iotlb>()) {}
+    : device_(std::move(device)),
+      host_(host),
+      epoch_(host.grace),
+      iotlb_(std::make_unique<Iotlb>()),
+      doubtful_(host.memory->doubtful()),
+      moves_seen_(host.memory->moves() != nullptr ? host.memory->moves()->version() : 0) {}
 
 Port::~Port() {
   if (open_) device_->close(*this);
@@ -89,8 +96,24 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
   return Chunk{chunk.data, rest + 1};
 }
 
+// The translation leads to memory that is not there.
+FaultRecord Port::lost(Iova iova, Access access, std::optional<Pasid> pasid) const {
+  return {.device = device_->options().requester_id,
+          .pasid = pasid,
+          .iova = iova.value,
+          .access = access,
+          .reason = Reason::output_unreachable,
+          .domain = DomainKind::paging};
+}
+
+bool Port::memory_has_moved() {
+  Moves* const moves = host_.memory->moves();
+  return moves != nullptr && guards_held() == 0 && moves->passed(moves_seen_);
+}
+
 struct Port::Transfer {
-  FunctionRef<void(std::byte* data, std::uint64_t done, std::uint64_t part)> memory;
+  // Returns how many bytes it has copied.
+  FunctionRef<std::uint64_t(std::byte* data, std::uint64_t done, std::uint64_t part)> memory;
   FunctionRef<bool(DeviceRange& device, std::uint64_t offset, std::uint64_t done, std::uint64_t part)> device;
 };
 
@@ -107,14 +130,22 @@ DmaResult Port::transfer(Iova iova, std::uint64_t length, Access access, std::op
       auto const chunk = translate(guard, iova + result.done, access, pasid);
       if (chunk) {
         part = std::min({chunk->length, end - result.done, piece});
-        way.memory(chunk->data, result.done, part);
+        std::uint64_t const copied = way.memory(chunk->data, result.done, part);
+        if (copied < part) {
+          result.done += copied;
+          result.fault = lost(iova + result.done, access, pasid);
+        }
       } else {
         result.fault = chunk.error();
       }
     }
     // A callback may wait and call back: never inside the guard.
     if (result.fault) {
-      if (!device_target_) return result;
+      if (!device_target_) {
+        if (!memory_has_moved()) return result;
+        result.fault.reset();
+        continue;
+      }
       part = std::min({device_target_->length, end - result.done, piece});
       if (!way.device(*device_target_->device, device_target_->offset, result.done, part)) return result;
       result.fault.reset();
@@ -129,7 +160,11 @@ DmaResult Port::transfer(Iova iova, std::uint64_t length, Access access, std::op
 
 DmaResult Port::read(Iova iova, void* to, std::uint64_t length, std::optional<Pasid> pasid) {
   auto* const bytes = static_cast<std::byte*>(to);
-  auto const memory = [&](std::byte* data, std::uint64_t done, std::uint64_t part) { std::memcpy(bytes + done, data, part); };
+  auto const memory = [&](std::byte* data, std::uint64_t done, std::uint64_t part) -> std::uint64_t {
+    if (doubtful_) return read_doubtful(bytes + done, data, part);
+    std::memcpy(bytes + done, data, part);
+    return part;
+  };
   auto const device = [&](DeviceRange& range, std::uint64_t offset, std::uint64_t done, std::uint64_t part) {
     return range.read(offset, {bytes + done, part});
   };
@@ -138,7 +173,11 @@ DmaResult Port::read(Iova iova, void* to, std::uint64_t length, std::optional<Pa
 
 DmaResult Port::write(Iova iova, void const* from, std::uint64_t length, std::optional<Pasid> pasid) {
   auto const* const bytes = static_cast<std::byte const*>(from);
-  auto const memory = [&](std::byte* data, std::uint64_t done, std::uint64_t part) { std::memcpy(data, bytes + done, part); };
+  auto const memory = [&](std::byte* data, std::uint64_t done, std::uint64_t part) -> std::uint64_t {
+    if (doubtful_) return write_doubtful(data, bytes + done, part);
+    std::memcpy(data, bytes + done, part);
+    return part;
+  };
   auto const device = [&](DeviceRange& range, std::uint64_t offset, std::uint64_t done, std::uint64_t part) {
     return range.write(offset, {bytes + done, part});
   };
@@ -149,12 +188,22 @@ template <class T, class Operation>
 Result<AtomicResult<T>> Port::atomic(Iova iova, std::optional<Pasid> pasid, Operation operation) {
   static_assert(std::endian::native == std::endian::little, "operands are little-endian");
   if (iova.value % sizeof(T) != 0) return fail(EINVAL, "an atomic operation must be naturally aligned");
-  Guard const guard(*this);
-  auto const chunk = translate(guard, iova, Access::both(), pasid);
-  if (!chunk) return AtomicResult<T>{.before = {}, .fault = chunk.error()};
-  if (chunk->length < sizeof(T) || reinterpret_cast<std::uintptr_t>(chunk->data) % sizeof(T) != 0)
-    return fail(EINVAL, "the memory behind an atomic operation is not naturally aligned");
-  return AtomicResult<T>{.before = operation(reinterpret_cast<T*>(chunk->data)), .fault = {}};
+  for (;;) {
+    FaultRecord fault;
+    {
+      Guard const guard(*this);
+      auto const chunk = translate(guard, iova, Access::both(), pasid);
+      if (chunk) {
+        if (chunk->length < sizeof(T) || reinterpret_cast<std::uintptr_t>(chunk->data) % sizeof(T) != 0)
+          return fail(EINVAL, "the memory behind an atomic operation is not naturally aligned");
+        if (doubtful_ && !can_be_written(chunk->data))
+          return AtomicResult<T>{.before = {}, .fault = lost(iova, Access::both(), pasid)};
+        return AtomicResult<T>{.before = operation(reinterpret_cast<T*>(chunk->data)), .fault = {}};
+      }
+      fault = chunk.error();
+    }
+    if (!memory_has_moved()) return AtomicResult<T>{.before = {}, .fault = fault};
+  }
 }
 
 template <class T>

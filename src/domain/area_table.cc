@@ -39,6 +39,18 @@ void uninstall(PagingDomain& domain, Range iovas) noexcept {
   assert(unmapped);
 }
 
+// Calls `visit(iovas, row)` for each row of host addresses behind part of an area, until one fails.
+template <class Visit>
+Result<void> for_each_row(Area const& area, Range part, Visit visit) {
+  for (std::uint64_t at = part.start;;) {
+    Row const row = area.pages->backing().row(area.offset + (at - area.iovas.start));
+    std::uint64_t const last = at + std::min(row.length - 1, part.last - at);
+    if (row.there) SWIOMMU_TRY(visit(Range{at, last}, row.address));
+    if (last == part.last) return {};
+    at = last + 1;
+  }
+}
+
 std::uint64_t smallest_page(PagingDomain const& domain) { return bit(domain.shape().smallest_page_lg2()); }
 
 }  // namespace
@@ -49,13 +61,25 @@ std::uint64_t AreaTable::alignment() const {
   return most;
 }
 
-Result<void> AreaTable::install(PagingDomain& domain, Area const& area) const {
-  if (area.pages->revoked()) return {};  // by its owner: the area is there, and nothing is behind it
+unsigned AreaTable::largest_leaf_lg2(PagingDomain const& domain, Area const& area) const {
   unsigned largest = PageTable::any_leaf;
   if (within_host_pages_) largest = area.pages->backing().page_size_lg2();
   if (!huge_pages_) largest = host_page_lg2;
-  largest = std::max(largest, domain.shape().smallest_page_lg2());
-  return about(area, domain.map(area.iovas, area.pages->host_address(area.offset), area.attributes, largest));
+  return std::max(largest, domain.shape().smallest_page_lg2());
+}
+
+// In one mapping, unless memory has moved. What has been lost is left out.
+Result<void> AreaTable::install(PagingDomain& domain, Area const& area) const {
+  if (area.pages->revoked()) return {};  // by its owner: the area is there, and nothing is behind it
+  unsigned const largest = largest_leaf_lg2(domain, area);
+  std::optional<Range> done;
+  auto const installed = for_each_row(area, area.iovas, [&](Range iovas, HostAddress address) -> Result<void> {
+    SWIOMMU_TRY(domain.map(iovas, address, area.attributes, largest));
+    done = {area.iovas.start, iovas.last};
+    return {};
+  });
+  if (!installed && done) uninstall(domain, *done);
+  return about(area, installed);
 }
 
 // Visits the areas in runs, joined across space that nobody has reserved: only there may a domain map something that is no area.
@@ -168,6 +192,34 @@ bool AreaTable::detach(PagingDomain const& domain, IovaReservations const& reser
     for (auto const& entry : areas_) unpin(entry.value);
   }
   return true;
+}
+
+Range AreaTable::suspend(Area const& area, Range part) noexcept {
+  Range const whole{align_down(part.start, log2_floor(alignment())), part.last | (alignment() - 1)};
+  Range done = *whole.intersection(area.iovas);
+  for (auto const& domain : domains_) {
+    if (done == area.iovas || domain->unmap(done, Cut::split)) continue;
+    done = area.iovas;
+  }
+  if (done == area.iovas) {
+    for (auto const& domain : domains_) uninstall(*domain, done);
+  }
+  return done;
+}
+
+void AreaTable::resume(Area const& area, Range part) noexcept {
+  if (area.pages->revoked()) return;
+  bool const writable = area.attributes.access.write;
+  for (auto const& domain : domains_) {
+    (void)for_each_row(area, part, [&](Range iovas, HostAddress address) -> Result<void> {
+      if (!domain->map(iovas, address, area.attributes, largest_leaf_lg2(*domain, area)) || !writable || !domain->shape().tracks_dirty) return {};
+      domain->visit(iovas, [&](Leaf const& leaf) {
+        (void)domain->translate(leaf.range.start, Access::writing(), Update::yes);
+        return true;
+      });
+      return {};
+    });
+  }
 }
 
 }  // namespace swiommu

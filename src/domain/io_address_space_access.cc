@@ -1,6 +1,8 @@
 // Of IoAddressSpace: software that uses memory through it.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "domain/io_address_space_state.h"
 #include "domain/undo.h"
 #include "swiommu/memory/safe_copy.h"
@@ -63,6 +65,19 @@ Result<void> check_whole_pages(Piece const& piece, bool up_to_the_end) {
   return {};
 }
 
+// Calls `visit(pointer, iova, length) -> bool` for what lies in a row, until one fails, or some of it is nowhere.
+template <class Visit>
+bool for_each_row(Piece const& piece, Visit visit) {
+  Backing const& backing = piece.area->pages->backing();
+  for (std::uint64_t at = piece.iovas.start;;) {
+    Row const row = backing.row(piece.offset() + (at - piece.iovas.start));
+    std::uint64_t const length = std::min(row.length - 1, piece.iovas.last - at) + 1;
+    if (!row.there || !visit(backing.space().pointer(row.address), at, length)) return false;
+    if (at + (length - 1) == piece.iovas.last) return true;
+    at += length;
+  }
+}
+
 // `copy(pointer, iova, length) -> bool`.
 template <class Copy>
 Result<void> copy_pieces(IntervalMap<UsedArea>& areas, Range iovas, bool write, Copy copy) {
@@ -72,9 +87,11 @@ Result<void> copy_pieces(IntervalMap<UsedArea>& areas, Range iovas, bool write, 
     SWIOMMU_TRY(check_memory(piece, write));
     Pages& pages = *piece.area->pages;
     Range const held = piece.pages();
-    bool const pin = !pages.backing().in_place();
+    // What has been taken away while it was pinned comes home when it is pinned anew.
+    bool const at_hand = for_each_row(piece, [](std::byte*, std::uint64_t, std::uint64_t) { return true; });
+    bool const pin = !pages.backing().in_place() || !at_hand;
     if (pin) SWIOMMU_TRY(pages.pin(held.start, held.last));
-    bool const copied = copy(pages.backing().pointer(piece.offset()), piece.iovas.start, piece.iovas.length());
+    bool const copied = for_each_row(piece, copy);
     if (pin) pages.unpin(held.start, held.last);
     if (!copied) return piece.refuse(EFAULT, write ? "the memory cannot be written to" : "the memory cannot be read");
     return {};

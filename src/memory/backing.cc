@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "memory/fault_in.h"
+#include "memory/movable_pages.h"
 
 namespace swiommu {
 
@@ -22,16 +23,34 @@ Result<> Backing::fault_in(std::uint64_t first_page, std::uint64_t last_page) co
   });
 }
 
+UserMemory::UserMemory(HostAddressSpace& space, HostAddress address, std::uint64_t length, bool writable)
+    : Backing(space, address, length, writable), pages_(std::make_unique<MovablePages>(space, address, length, writable)) {}
+
 Result<std::unique_ptr<UserMemory>> UserMemory::create(HostAddressSpace& space, void* data, std::uint64_t length, bool writable) {
   auto const address = space.add_memory(data, length, writable);
   if (!address) return std::unexpected(address.error());
-  std::unique_ptr<UserMemory> memory(new (std::nothrow) UserMemory(space, *address, length, writable));
-  if (memory) return memory;
-  space.remove_memory(data, length, writable);
-  return out_of_memory();
+  auto memory = guarded([&]() -> Result<std::unique_ptr<UserMemory>> {
+    return std::unique_ptr<UserMemory>(new UserMemory(space, *address, length, writable));
+  });
+  if (!memory) space.remove_memory(data, length, writable);
+  return memory;
 }
 
-UserMemory::~UserMemory() { space_.remove_memory(space_.pointer(host_address(0)), length(), writable()); }
+UserMemory::~UserMemory() = default;
+
+Row UserMemory::row(std::uint64_t offset) const { return pages_->row(offset); }
+
+Result<> UserMemory::fault_in(std::uint64_t first_page, std::uint64_t last_page) const {
+  if (last_page >= first_page && last_page < pages()) SWIOMMU_TRY(pages_->bring_home({first_page, last_page}));
+  return Backing::fault_in(first_page, last_page);
+}
+
+void UserMemory::released(std::uint64_t first_page, std::uint64_t last_page) const noexcept {
+  pages_->forget({first_page, last_page});
+}
+
+Result<> UserMemory::hold() const { return pages_->hold(); }
+void UserMemory::let_go() const noexcept { pages_->let_go(); }
 
 Result<std::unique_ptr<SharedMemory>> SharedMemory::create(HostAddressSpace& space, std::uint64_t length) {
   return guarded([&]() -> Result<std::unique_ptr<SharedMemory>> {

@@ -158,6 +158,39 @@ void HostAddressSpace::remove_memory(void* data, std::uint64_t length, bool writ
   forget_memory({start, start + (length - 1)}, writable);
 }
 
+Result<Range> HostAddressSpace::take_place(std::uint64_t like, std::uint64_t length) {
+  return guarded([&]() -> Result<Range> {
+    std::uint64_t const page = system_page();
+    if (length == 0 || length > size_ || like % page != 0 || length % page != 0)
+      return fail(EINVAL, fmt::format("a place of {:#x} bytes like {:#x}", length, like));
+    std::uint64_t const alignment = std::clamp(std::bit_floor(length), page, huge_page);
+    std::uint64_t const lead = like % alignment;
+    Lock const lock(mutex_);
+    auto const gap = taken_.first_gap(reserve(), lead + length, alignment);
+    if (!gap) return fail(ENOSPC, fmt::format("no room for {:#x} bytes in the reserve of {:#x}", length, size_));
+    Range const place{gap->start + lead, gap->last};
+    SWIOMMU_TRY(taken_.insert(place, {}));
+    return place;
+  });
+}
+
+void HostAddressSpace::give_back_place(Range place) noexcept {
+  Lock const lock(mutex_);
+  // As in unmap_shared().
+  if (::mmap(pointer(HostAddress(place.start)), place.length(), PROT_NONE, reserve_flags | MAP_FIXED, -1, 0) != MAP_FAILED)
+    taken_.erase(*taken_.find(place.start));
+}
+
+Result<> HostAddressSpace::add_range(Range range, bool writable) {
+  Lock const lock(mutex_);
+  return register_memory(range, writable);
+}
+
+void HostAddressSpace::remove_range(Range range, bool writable) noexcept {
+  Lock const lock(mutex_);
+  forget_memory(range, writable);
+}
+
 Result<> HostAddressSpace::register_device(Range range, DeviceRange& device) {
   auto const entry = devices_.insert(range, &device);
   if (!entry) return std::unexpected(entry.error());

@@ -30,11 +30,15 @@ Result<std::uint64_t> PinLedger::pins(PageIdentity const& page) const {
     Lock const lock(mutex_);
     for (Pages const* pages = first_; pages != nullptr; pages = pages->next_) {
       Backing const& backing = pages->backing();
-      auto const start = std::bit_cast<std::uint64_t>(backing.pointer(0)) - backing.page_offset();
+      auto const place = [&](std::uint64_t number) {
+        std::uint64_t const from_first_page = number << host_page_lg2;
+        std::uint64_t const offset = number == 0 ? 0 : from_first_page - backing.page_offset();
+        return align_down(std::bit_cast<std::uint64_t>(backing.pointer(offset)), host_page_lg2);
+      };
       bool found = false;
       pages->for_each_pinned([&](std::uint64_t number) {
         auto const here = backing.identity(number);
-        found = found || (here ? *here : map->page_at(start + (number << host_page_lg2))) == page;
+        found = found || (here ? *here : map->page_at(place(number))) == page;
       });
       count += found;
     }

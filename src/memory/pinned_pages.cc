@@ -34,6 +34,15 @@ Result<> Pages::pin(std::uint64_t first_page, std::uint64_t last_page) {
                   fmt::format("pages {:#x} to {:#x} of memory with {:#x} pages", first_page, last_page, backing_->pages()));
     Range const wanted{first_page, last_page};
     Lock const lock(mutex_);
+    // Before anything is looked at: from then on the memory cannot be taken away behind our back.
+    if (pinned_ == 0) SWIOMMU_TRY(backing_->hold());
+    auto const done = pin_locked(wanted);
+    if (pinned_ == 0) backing_->let_go();
+    return done;
+  });
+}
+
+Result<> Pages::pin_locked(Range wanted) {
     std::uint64_t added = 0;
     SWIOMMU_TRY(users_.for_each_gap(wanted, [&](Range gap) {
       added += gap.length();
@@ -46,15 +55,23 @@ Result<> Pages::pin(std::uint64_t first_page, std::uint64_t last_page) {
     else if (account_)
       account_->release(added);
     return done;
-  });
 }
 
 void Pages::unpin(std::uint64_t first_page, std::uint64_t last_page) noexcept {
   Lock const lock(mutex_);
   std::uint64_t released = 0;
-  users_.remove({first_page, last_page}, [&](Range gone) { released += gone.length(); });
+  users_.remove({first_page, last_page}, [&](Range gone) {
+    released += gone.length();
+    backing_->released(gone.start, gone.last);
+  });
   pinned_ -= released;
+  if (released != 0 && pinned_ == 0) backing_->let_go();
   if (account_ && released != 0) account_->release(released);
+}
+
+void Pages::for_each_pinned(Range pages, FunctionRef<void(Range)> visit) const {
+  Lock const lock(mutex_);
+  users_.for_each_covered(pages, visit);
 }
 
 std::uint64_t Pages::pinned() const {

@@ -7,6 +7,7 @@
 
 #include "page_table/table_memory.h"
 #include "swiommu/base/bits.h"
+#include "swiommu/memory/doubtful_memory.h"
 #include "swiommu/memory/memory_view.h"
 #include "swiommu/page_table/page_table.h"
 
@@ -15,19 +16,23 @@ namespace swiommu {
 class ForeignTables {
  public:
   ForeignTables(MemoryView const& view, bool big_endian, UserTableSource* source)
-      : view_(view), source_(source), swapped_(big_endian == (std::endian::native == std::endian::little)) {}
+      : view_(view), source_(source), doubtful_(view.doubtful()), swapped_(big_endian == (std::endian::native == std::endian::little)) {}
 
   template <class Entry>
   std::optional<Entry> load(std::uint64_t table, std::uint64_t index) const {
     Entry* const word = locate<Entry>(table, index, Access::reading());
     if (word == nullptr) return std::nullopt;
+    if (doubtful_) {
+      auto const loaded = load_doubtful(word);
+      return loaded ? std::optional(in_order(*loaded)) : std::nullopt;
+    }
     return in_order(__atomic_load_n(word, __ATOMIC_ACQUIRE));
   }
 
   template <class Entry>
   Exchange exchange(std::uint64_t table, std::uint64_t index, Entry& expected, Entry desired) {
     Entry* const word = locate<Entry>(table, index, Access::both());
-    if (word == nullptr) return Exchange::unreachable;
+    if (word == nullptr || (doubtful_ && !can_be_written(word))) return Exchange::unreachable;
     Entry stored = in_order(expected);
     bool const done = __atomic_compare_exchange_n(word, &stored, in_order(desired), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
     expected = in_order(stored);
@@ -37,7 +42,7 @@ class ForeignTables {
   template <class Entry>
   bool store(std::uint64_t table, std::uint64_t index, Entry e) {
     Entry* const word = locate<Entry>(table, index, Access::writing());
-    if (word == nullptr) return false;
+    if (word == nullptr || (doubtful_ && !can_be_written(word))) return false;
     __atomic_store_n(word, in_order(e), __ATOMIC_RELEASE);
     return true;
   }
@@ -80,6 +85,7 @@ class ForeignTables {
 
   MemoryView const& view_;
   UserTableSource* source_;
+  bool doubtful_;
   bool swapped_;
 };
 

@@ -69,6 +69,10 @@ class Port {
   [[nodiscard]] std::expected<Chunk, FaultRecord> translate(Guard const& guard, Iova iova, Access access,
                                                             std::optional<Pasid> pasid = std::nullopt);
 
+  // For who met a fault in translate() and has left the guard: waits while memory is being moved (memory/moves.h). True: some has
+  // been, so translate again. read, write and the atomic operations do this by themselves.
+  [[nodiscard]] bool memory_has_moved();
+
   // Copies out of, or into, memory. Translated entry by entry; long transfers take several guards, so an unmap in the middle of
   // one is waited for not longer than one piece takes. Not to be called inside a guard of this port. Where the translation
   // leads to a device range (memory/device_range.h) its callback is called, outside of the guard; translate and the atomic
@@ -98,6 +102,7 @@ class Port {
   };
 
   std::expected<Chunk, FaultRecord> walk(std::uint64_t iova, Access access, Attachment const& attachment);
+  FaultRecord lost(Iova iova, Access access, std::optional<Pasid> pasid) const;
   // What a transfer may do with memory and with a device range, both from `done` bytes on.
   struct Transfer;
   DmaResult transfer(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Transfer const& way);
@@ -110,6 +115,8 @@ class Port {
   std::unique_ptr<Iotlb> iotlb_;
   std::uint64_t walks_ = 0;
   std::optional<DeviceTarget> device_target_;  // where the walk that failed last led, if that was a device range
+  bool const doubtful_;  // memory may vanish
+  std::uint64_t moves_seen_;
   bool open_ = false;
 };
 

@@ -71,6 +71,8 @@ class Domain : public MemoryView {
   // The bytes behind an input address. Sets accessed and dirty flags as a device's access would.
   [[nodiscard]] Chunk locate(std::uint64_t address, Access access) const final;
 
+  [[nodiscard]] bool doubtful() const final { return host_.memory->doubtful(); }
+
   // Everything that anybody cached from the translation of these inputs is gone when this returns, in-flight DMA included.
   // EDEADLK if the calling thread is inside a guard. A shadow domain is brought up to date: see there for more errors.
   virtual Result<void> invalidate(Range inputs);

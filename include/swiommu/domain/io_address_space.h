@@ -10,7 +10,8 @@
 //
 // Threads: any. Every call fails with EDEADLK, and does nothing, on a thread that is inside a guard: it might wait for the end
 // of that guard, or for somebody who does. Changes take turns, faulting memory in included; DMA takes no part in that.
-// Lock order: the address space's mutex, then those of Pages and domains. Of two address spaces never both are held.
+// Lock order: the address space's mutex, then those of Pages and domains. Of two address spaces nobody holds both, but for
+// moves of memory (relocations.h).
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -153,6 +154,7 @@ class IoAddressSpace : public Pages::Listener, public std::enable_shared_from_th
   [[nodiscard]] Result<std::uint64_t> page_sizes() const;
 
  private:
+  friend class Relocations;
   friend class SoftwareAccess;
   struct State;
   explicit IoAddressSpace(std::unique_ptr<State> state);

@@ -14,8 +14,16 @@
 
 namespace swiommu {
 
-// Memory that lies in a row in the host address space as long as the object lives. The host address space must outlive it.
-// Immutable: any thread may call.
+class MovablePages;
+
+// Bytes in a row of host addresses.
+struct Row {
+  HostAddress address;
+  std::uint64_t length = 0;
+  bool there = true;  // false: the memory has been lost
+};
+
+// Memory in the host address space, in a row unless it has moved. The host address space must outlive it. Any thread may call.
 class Backing {
  public:
   Backing(Backing const&) = delete;
@@ -25,7 +33,9 @@ class Backing {
   [[nodiscard]] std::uint64_t length() const { return length_; }  // in bytes
   [[nodiscard]] bool writable() const { return writable_; }
   // Of byte `offset`, which is less than the length.
-  [[nodiscard]] HostAddress host_address(std::uint64_t offset) const { return address_ + offset; }
+  [[nodiscard]] HostAddress host_address(std::uint64_t offset) const { return row(offset).address; }
+  // What is in a row from byte `offset` on.
+  [[nodiscard]] virtual Row row(std::uint64_t offset) const { return {address_ + offset, length_ - offset}; }
 
   // The same as a pointer.
   [[nodiscard]] std::byte* pointer(std::uint64_t offset) const { return space_.pointer(host_address(offset)); }
@@ -52,6 +62,17 @@ class Backing {
   // May it be copied from and to while it is not pinned? Copies find out what is not there.
   [[nodiscard]] virtual bool in_place() const { return false; }
 
+  // Nobody has pinned these pages any more.
+  virtual void released(std::uint64_t first_page, std::uint64_t last_page) const noexcept {
+    (void)first_page, (void)last_page;
+  }
+  // From before the first page is pinned until after the last one is not. ENOMEM.
+  virtual Result<> hold() const { return {}; }
+  virtual void let_go() const noexcept {}
+
+  // What takes care of pages that may lose their place while they are pinned; nullptr: they cannot.
+  [[nodiscard]] virtual MovablePages* movable() const { return nullptr; }
+
  protected:
   Backing(HostAddressSpace& space, HostAddress address, std::uint64_t length, bool writable)
       : space_(space), address_(address), length_(length), writable_(writable) {}
@@ -65,7 +86,7 @@ class Backing {
 };
 
 // Memory that the user of the library has mapped, at any pointer. It is used in place: the user keeps it mapped as long as it
-// is pinned. It need not be there before.
+// is pinned, or says beforehand what happens to it (domain/relocations.h). It need not be there before.
 class UserMemory final : public Backing {
  public:
   // The errors of HostAddressSpace::add_memory().
@@ -73,8 +94,17 @@ class UserMemory final : public Backing {
   ~UserMemory() override;
   [[nodiscard]] bool in_place() const override { return true; }
 
+  [[nodiscard]] Row row(std::uint64_t offset) const override;
+  Result<> fault_in(std::uint64_t first_page, std::uint64_t last_page) const override;
+  void released(std::uint64_t first_page, std::uint64_t last_page) const noexcept override;
+  Result<> hold() const override;
+  void let_go() const noexcept override;
+  [[nodiscard]] MovablePages* movable() const override { return pages_.get(); }
+
  private:
-  using Backing::Backing;
+  UserMemory(HostAddressSpace& space, HostAddress address, std::uint64_t length, bool writable);
+
+  std::unique_ptr<MovablePages> const pages_;
 };
 
 // A file or memfd, in a mapping of our own that is independent of other mappings of it. Whoever truncates the file below what

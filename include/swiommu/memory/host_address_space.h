@@ -11,6 +11,7 @@
 //                  ... reserve.last
 //                  beyond            pointer - base
 #pragma once
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +24,9 @@
 #include "swiommu/base/result.h"
 #include "swiommu/memory/device_range.h"
 #include "swiommu/memory/memory_view.h"
+#include "swiommu/memory/moves.h"
 #include "swiommu/memory/pin_ledger.h"
+#include "swiommu/memory/pinned_places.h"
 #include "swiommu/memory/range_counts.h"
 
 namespace swiommu {
@@ -72,6 +75,17 @@ class HostAddressSpace final : public MemoryView {
   // Takes back exactly one add_memory(). Never fails.
   void remove_memory(void* data, std::uint64_t length, bool writable) noexcept;
 
+  // Takes a place in the reserve, congruent to `like` as map_shared() is to its offset. Nothing is there, and nothing is registered;
+  // who has the place maps what it likes there. EINVAL: empty or misaligned; ENOSPC; ENOMEM.
+  Result<Range> take_place(std::uint64_t like, std::uint64_t length);
+  // Takes back exactly what take_place() gave, and unmaps what is there. Never fails.
+  void give_back_place(Range place) noexcept;
+
+  // Registers memory at host addresses that the caller knows to be its own. ENOMEM.
+  Result<> add_range(Range range, bool writable);
+  // Takes back exactly one add_range() or add_memory(). Never fails.
+  void remove_range(Range range, bool writable) noexcept;
+
   // Registers a range that is not memory, at a fixed place, inside or outside the reserve. `device` must live until the range
   // is removed and no DMA is on its way to it.
   // EEXIST: meets memory or another device range; EINVAL: meets addresses 0 to 4095, or cuts the x86 interrupt range.
@@ -88,6 +102,13 @@ class HostAddressSpace final : public MemoryView {
   // The device range that holds `address`, if any.
   [[nodiscard]] FoundDevice device_range(std::uint64_t address) const override;
 
+  // For programs that do not keep what they have promised. Said before there are devices and domains.
+  void expect_losses() { doubtful_.store(true, std::memory_order_relaxed); }
+  [[nodiscard]] bool doubtful() const override { return doubtful_.load(std::memory_order_relaxed); }
+
+  [[nodiscard]] Moves* moves() const override { return &moves_; }
+  [[nodiscard]] PinnedPlaces& pinned_places() { return pinned_places_; }
+
  private:
   struct Nothing {};
 
@@ -100,6 +121,9 @@ class HostAddressSpace final : public MemoryView {
   std::byte* const base_;
   std::uint64_t const size_;
   PinLedger pins_;
+  std::atomic<bool> doubtful_ = false;
+  mutable Moves moves_;
+  PinnedPlaces pinned_places_;
   mutable SharedMutex mutex_;
   // Every host address that must not be handed out: reserved, mapped, a device range.
   IntervalMap<Nothing> taken_ SWIOMMU_GUARDED_BY(mutex_);

@@ -22,6 +22,7 @@ struct Chunk {
 };
 
 class DeviceRange;
+class Moves;
 
 // A device range (device_range.h) at an address.
 struct FoundDevice {
@@ -42,6 +43,12 @@ class MemoryView {
 
   // What answers at `address` instead of memory, if anything does. Any thread may call.
   [[nodiscard]] virtual FoundDevice device_range(std::uint64_t address) const;
+
+  // May what is located vanish although its owner should have kept it? Then it is touched as in memory/doubtful_memory.h only.
+  [[nodiscard]] virtual bool doubtful() const { return false; }
+
+  // Does what is seen here change its place? nullptr: never.
+  [[nodiscard]] virtual Moves* moves() const { return nullptr; }
 
   // The 64-bit word at `address` (a multiple of 8), loaded atomically; nothing if it cannot be reached.
   [[nodiscard]] std::optional<std::uint64_t> load_word(std::uint64_t address, bool big_endian = false) const;

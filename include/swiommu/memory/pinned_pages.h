@@ -47,6 +47,8 @@ class Pages {
   [[nodiscard]] bool pins(std::uint64_t page) const;
   // Calls `visit` with the number of each, ascending.
   void for_each_pinned(FunctionRef<void(std::uint64_t page)> visit) const;
+  // Calls `visit` for each part of the range that is pinned, in ascending order.
+  void for_each_pinned(Range pages, FunctionRef<void(Range)> visit) const;
 
   // Who maps memory that its owner may take back (Origin::Kind::device): told once, not inside a guard.
   class Listener {
@@ -62,6 +64,8 @@ class Pages {
 
  private:
   friend class PinLedger;
+  Result<> pin_locked(Range wanted) SWIOMMU_REQUIRES(mutex_);
+
   std::unique_ptr<Backing> const backing_;
   std::shared_ptr<Account> const account_;
   Origin const origin_;

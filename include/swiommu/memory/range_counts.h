@@ -44,6 +44,13 @@ class RangeCounts {
     return gap(Range{next, range.last});
   }
 
+  // Calls `visit(Range)` for each run of numbers of `range` that are covered alike, in ascending order.
+  template <class Visit>
+  void for_each_covered(Range range, Visit visit) const {
+    for (auto run = run_at_or_after(range.start); run != runs_.end() && run->first <= range.last; ++run)
+      visit(*Range{run->first, run->second.last}.intersection(range));
+  }
+
   // The last number of the run that covers `number`; nothing if no range does. Numbers behind it may be covered too.
   [[nodiscard]] std::optional<std::uint64_t> last_of_run(std::uint64_t number) const;
 
