@@ -38,6 +38,7 @@ Result<void> ioas_alloc(Command<iommu_ioas_alloc> const& command) {
   if (command.arguments.flags != 0) return fail(EOPNOTSUPP, fmt::format("there are no flags {:#x}", command.arguments.flags));
   auto space = IoAddressSpace::create(command.file.space_options());
   if (!space) return std::unexpected(std::move(space).error());
+  SWIOMMU_TRY(command.file.engine().relocations().add(*space));
   auto object = command.file.objects().add(std::make_shared<Ioas>(std::move(*space)));
   if (!object) return std::unexpected(std::move(object).error());
   command.arguments.out_ioas_id = object->id();

@@ -7,6 +7,7 @@
 
 #include "swiommu/base/result.h"
 #include "swiommu/domain/host.h"
+#include "swiommu/domain/relocations.h"
 #include "swiommu/iommufd/open_file.h"
 #include "swiommu/iommufd/process.h"
 #include "swiommu/memory/host_address_space.h"
@@ -38,6 +39,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   [[nodiscard]] Profile const& profile() const { return profile_; }
   [[nodiscard]] Host const& host() const { return host_; }
   [[nodiscard]] HostAddressSpace& addresses() const { return *addresses_; }
+  // To be told what the program does to its memory, where nobody promises to keep it.
+  [[nodiscard]] Relocations& relocations() { return relocations_; }
   [[nodiscard]] Processes& processes() { return processes_; }
   [[nodiscard]] CallLog const& log() const { return log_; }
   // The IOMMU of the kernel's selftests, if the profile is theirs; else nullptr.
@@ -50,6 +53,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   CallLog const log_;
   std::shared_ptr<HostAddressSpace> const addresses_;
   Host const host_;
+  Relocations relocations_{addresses_};
   Processes processes_;
   std::shared_ptr<selftest::MockDriver> const mock_driver_;
 };
