@@ -7,6 +7,7 @@
 
 #include "run/capabilities.h"
 #include "run/kernel_call.h"
+#include "run/memory_events.h"
 #include "run/own_holding.h"
 #include "run/own_stack.h"
 #include "run/owner.h"
@@ -49,6 +50,7 @@ Result<iommufd::OwnedDescriptor> OwnCaller::borrow(int descriptor) {
 }
 
 Result<std::unique_ptr<Backing>> OwnCaller::memory(std::uint64_t address, std::uint64_t length, bool writable) {
+  before_pinning(address);
   return UserMemory::create(owner_.engine().addresses(), std::bit_cast<void*>(address), length, writable);
 }
 

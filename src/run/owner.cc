@@ -28,6 +28,7 @@ Result<Owner*> Owner::get() {
     if (!profile) return std::unexpected(std::move(profile).error());
     auto engine = iommufd::Engine::create(std::move(*profile), {});
     if (!engine) return std::unexpected(std::move(engine).error());
+    (*engine)->addresses().expect_losses();
     auto process = (*engine)->processes().find(state.pid, static_cast<std::uint32_t>(kernel_call(SYS_getuid)));
     if (!process) return std::unexpected(std::move(process).error());
     std::uint64_t token = 0;
