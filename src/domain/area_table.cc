@@ -212,7 +212,9 @@ void AreaTable::resume(Area const& area, Range part) noexcept {
   bool const writable = area.attributes.access.write;
   for (auto const& domain : domains_) {
     (void)for_each_row(area, part, [&](Range iovas, HostAddress address) -> Result<void> {
-      if (!domain->map(iovas, address, area.attributes, largest_leaf_lg2(*domain, area)) || !writable || !domain->shape().tracks_dirty) return {};
+      if (!domain->map(iovas, address, area.attributes, largest_leaf_lg2(*domain, area)) || !writable ||
+          !domain->shape().tracks_dirty)
+        return {};
       domain->visit(iovas, [&](Leaf const& leaf) {
         (void)domain->translate(leaf.range.start, Access::writing(), Update::yes);
         return true;

@@ -54,8 +54,8 @@ class AreaTable {
   // False: it is none of domains(). What the domain reserves must be reserved still.
   bool detach(PagingDomain const& domain, IovaReservations const& reservations) noexcept;
 
-  // For memory that changes its place. Unmaps part of an area from all domains; returns how much, which may be more: whole pages of
-  // the domains, and all of the area when there is no memory for less.
+  // For memory that changes its place. Unmaps part of an area from all domains; returns how much, which may be more: whole pages
+  // of the domains, and all of the area when there is no memory for less.
   Range suspend(Area const& area, Range part) noexcept;
   // Maps what suspend() has unmapped where the memory is now, as far as it is anywhere and there is memory for tables. Who keeps
   // track of what is written is told that all of it has been: what was known of that is lost.

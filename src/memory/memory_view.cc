@@ -25,7 +25,8 @@ std::optional<std::uint64_t> MemoryView::load_word(std::uint64_t address, bool b
 
 namespace {
 
-// Calls `copy(chunk, done, length)`, which returns how many bytes it has copied, for each chunk of the range; returns all of them.
+// Calls `copy(chunk, done, length)`, which returns how many bytes it has copied, for each chunk of the range; returns all of
+// them.
 template <class Copy>
 std::size_t for_each_chunk(MemoryView const& view, std::uint64_t address, std::size_t length, Access access, Copy copy) {
   std::size_t done = 0;

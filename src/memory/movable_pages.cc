@@ -152,7 +152,8 @@ void MovablePages::take_away(Range pages) noexcept {
     moved_.store(true, std::memory_order_release);
     return;
   }
-  for (auto piece = std::prev(pieces_.upper_bound(pages.start)); piece != pieces_.end() && piece->first <= pages.last; ++piece) drop(piece);
+  for (auto piece = std::prev(pieces_.upper_bound(pages.start)); piece != pieces_.end() && piece->first <= pages.last; ++piece)
+    drop(piece);
 }
 
 Result<> MovablePages::put(Range pages, HostAddress place, std::shared_ptr<void const> keeper) {

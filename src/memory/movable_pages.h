@@ -24,8 +24,8 @@ class MovablePages {
   MovablePages(MovablePages const&) = delete;
   MovablePages& operator=(MovablePages const&) = delete;
 
-  // Pages go away only if they are pinned, and while somebody has pinned some of these, their home is known as a pinned place. For
-  // the first pin and the last. ENOMEM.
+  // Pages go away only if they are pinned, and while somebody has pinned some of these, their home is known as a pinned place.
+  // For the first pin and the last. ENOMEM.
   Result<> hold();
   void let_go() noexcept;
 

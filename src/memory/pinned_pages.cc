@@ -43,18 +43,18 @@ Result<> Pages::pin(std::uint64_t first_page, std::uint64_t last_page) {
 }
 
 Result<> Pages::pin_locked(Range wanted) {
-    std::uint64_t added = 0;
-    SWIOMMU_TRY(users_.for_each_gap(wanted, [&](Range gap) {
-      added += gap.length();
-      return backing_->fault_in(gap.start, gap.last);
-    }));
-    if (account_ && added != 0) SWIOMMU_TRY(account_->charge(added));
-    auto const done = users_.add(wanted);
-    if (done)
-      pinned_ += added;
-    else if (account_)
-      account_->release(added);
-    return done;
+  std::uint64_t added = 0;
+  SWIOMMU_TRY(users_.for_each_gap(wanted, [&](Range gap) {
+    added += gap.length();
+    return backing_->fault_in(gap.start, gap.last);
+  }));
+  if (account_ && added != 0) SWIOMMU_TRY(account_->charge(added));
+  auto const done = users_.add(wanted);
+  if (done)
+    pinned_ += added;
+  else if (account_)
+    account_->release(added);
+  return done;
 }
 
 void Pages::unpin(std::uint64_t first_page, std::uint64_t last_page) noexcept {

@@ -16,7 +16,10 @@ namespace swiommu {
 class ForeignTables {
  public:
   ForeignTables(MemoryView const& view, bool big_endian, UserTableSource* source)
-      : view_(view), source_(source), doubtful_(view.doubtful()), swapped_(big_endian == (std::endian::native == std::endian::little)) {}
+      : view_(view),
+        source_(source),
+        doubtful_(view.doubtful()),
+        swapped_(big_endian == (std::endian::native == std::endian::little)) {}
 
   template <class Entry>
   std::optional<Entry> load(std::uint64_t table, std::uint64_t index) const {

@@ -20,8 +20,8 @@ enum class MemoryEvent : std::uint8_t {
 // Perhaps some of this?
 [[nodiscard]] bool perhaps_pinned(std::uint64_t start, std::size_t length);
 
-// Called in the thread that does it, before it does it. `start` is as the program gave it; errors are the kernel's to find. Returns
-// 0, or the errno that the program's call has to fail with, because what it would take away could not be kept.
+// Called in the thread that does it, before it does it. `start` is as the program gave it; errors are the kernel's to find.
+// Returns 0, or the errno that the program's call has to fail with, because what it would take away could not be kept.
 [[nodiscard]] int before_memory_event(MemoryEvent event, std::uint64_t start, std::size_t length);
 
 // Calls `remap`, which moves a mapping, or fails with nullptr and errno; what is pinned in it moves along.

@@ -22,7 +22,8 @@ class ProgramMemory {
   explicit ProgramMemory(std::uint64_t pages, int flags = MAP_PRIVATE | MAP_ANONYMOUS) : length_(pages * page) {
     constexpr std::uint64_t alignment = std::uint64_t{2} << 20;
     whole_length_ = length_ + 2 * alignment;
-    whole_ = static_cast<std::byte*>(::mmap(nullptr, whole_length_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    whole_ =
+        static_cast<std::byte*>(::mmap(nullptr, whole_length_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
     data_ = whole_ + alignment - reinterpret_cast<std::uintptr_t>(whole_) % alignment;
     map(0, pages, flags);
   }
@@ -33,8 +34,8 @@ class ProgramMemory {
   // New memory in the place of pages, whatever was there.
   void map(std::uint64_t first, std::uint64_t pages, int flags = MAP_PRIVATE | MAP_ANONYMOUS, int descriptor = -1,
            std::uint64_t offset = 0) {
-    void* const got = ::mmap(at(first), pages * page, PROT_READ | PROT_WRITE, flags | MAP_FIXED, descriptor,
-                             static_cast<off_t>(offset));
+    void* const got =
+        ::mmap(at(first), pages * page, PROT_READ | PROT_WRITE, flags | MAP_FIXED, descriptor, static_cast<off_t>(offset));
     ASSERT_EQ(got, at(first));
   }
 

@@ -84,7 +84,8 @@ class CountingDma {
 class RelocatedConcurrency : public MovedMemoryTest {
  protected:
   static void fill(std::byte* data, std::uint64_t pages) {
-    for (auto* word = reinterpret_cast<std::uint64_t*>(data); word < reinterpret_cast<std::uint64_t*>(data + pages * page); word++)
+    for (auto* word = reinterpret_cast<std::uint64_t*>(data); word < reinterpret_cast<std::uint64_t*>(data + pages * page);
+         word++)
       *word = poison;
   }
   static bool intact(std::byte const* data, std::uint64_t pages) {
@@ -101,12 +102,14 @@ TEST_F(RelocatedConcurrency, PagesMoveAsideUnderDma) {
   CountingDma dma(device_, Iova(first_iova), regions * region, 2);
   for (std::uint64_t n = 0; n < regions; n++) {
     std::uint64_t const at = n * 7 % regions * region;
-    while (!dma.did(n * 8)) {}
+    while (!dma.did(n * 8)) {
+    }
     ASSERT_TRUE(relocations_.move_aside(program.at(at), (1 + n % region) * page));
     program.map(at, 1 + n % region);
     fill(program.at(at), 1 + n % region);
   }
-  while (!dma.did(regions * 16)) {}
+  while (!dma.did(regions * 16)) {
+  }
   dma.stop();
   EXPECT_EQ(dma.faults, 0u);
   EXPECT_EQ(dma.wrong, 0u);
@@ -120,12 +123,14 @@ TEST_F(RelocatedConcurrency, PagesFollowRemappingsUnderDma) {
   CountingDma dma(device_, Iova(first_iova), 16, 2);
   auto const remap = [&](std::uint64_t first) {
     for (std::uint64_t turn = 0; turn < concurrent_turns / 4; turn++) {
-      while (!dma.did(turn * 4)) {}
+      while (!dma.did(turn * 4)) {
+      }
       std::byte* const from = (turn % 2 == 0 ? program : elsewhere).at(first);
       std::byte* const to = (turn % 2 == 0 ? elsewhere : program).at(first);
-      ASSERT_EQ(relocations_.follow(from, 8 * page,
-                                    [&]() -> void* { return ::mremap(from, 8 * page, 8 * page, MREMAP_MAYMOVE | MREMAP_FIXED, to); }),
-                to);
+      ASSERT_EQ(
+          relocations_.follow(from, 8 * page,
+                              [&]() -> void* { return ::mremap(from, 8 * page, 8 * page, MREMAP_MAYMOVE | MREMAP_FIXED, to); }),
+          to);
       (turn % 2 == 0 ? program : elsewhere).map(first, 8);
       fill(from, 8);
       ASSERT_TRUE(intact(from, 8));
@@ -157,7 +162,8 @@ TEST_F(RelocatedConcurrency, AreasComeAndGoMeanwhile) {
     }
   });
   for (std::uint64_t n = 0; n < 64; n++) {
-    while (!dma.did(n * 16)) {}
+    while (!dma.did(n * 16)) {
+    }
     ASSERT_TRUE(relocations_.move_aside(program.at(n), page));
     program.map(n, 1);
     fill(program.at(n), 1);

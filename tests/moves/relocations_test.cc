@@ -288,8 +288,7 @@ TEST_F(Relocated, APinnedHoleIsLost) {
 TEST_F(Relocated, MemoryThatBeginsWithinAPageMovesWithItsPages) {
   ProgramMemory program(4);
   program.fill(1);
-  auto const pages =
-      std::make_shared<Pages>(*UserMemory::create(*memory_, program.at(0) + 0x800, 2 * page, true), account_);
+  auto const pages = std::make_shared<Pages>(*UserMemory::create(*memory_, program.at(0) + 0x800, 2 * page, true), account_);
   ASSERT_TRUE(space_->detach_domain(*domain_));
   auto const access = *IoAddressSpace::create();
   // No domain has pages that small: what software reads.
@@ -315,7 +314,8 @@ TEST_F(Relocated, WhatMovedCountsAsWritten) {
   pin(program);
   map_over(program, 2, 3, 1);
   std::vector<Range> dirty;
-  ASSERT_TRUE(tracking->read_dirty({first_iova, first_iova + 8 * page - 1}, Clear::no, [&](Range range) { dirty.push_back(range); }));
+  ASSERT_TRUE(
+      tracking->read_dirty({first_iova, first_iova + 8 * page - 1}, Clear::no, [&](Range range) { dirty.push_back(range); }));
   std::uint64_t bytes = 0;
   for (Range const range : dirty) bytes += range.length();
   EXPECT_EQ(bytes, 3 * page);

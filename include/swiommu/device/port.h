@@ -115,7 +115,7 @@ class Port {
   std::unique_ptr<Iotlb> iotlb_;
   std::uint64_t walks_ = 0;
   std::optional<DeviceTarget> device_target_;  // where the walk that failed last led, if that was a device range
-  bool const doubtful_;  // memory may vanish
+  bool const doubtful_;                        // memory may vanish
   std::uint64_t moves_seen_;
   bool open_ = false;
 };

@@ -36,9 +36,9 @@ class Relocations {
     move_private,  // the same, but pages of shared mappings stay: for what does not take them out of their file
     copy,          // a copy goes: for what does
   };
-  // The mapping there, or what is in it, is about to go: pinned pages go aside. A mapping with none of its private pages, that holds
-  // zeros or what its file does, stays behind. `data` and `length` need not be whole pages: all pages with a byte of it go. What is
-  // neither pinned nor mapped, nothing happens to. ENOMEM, ENOSPC: nothing has changed.
+  // The mapping there, or what is in it, is about to go: pinned pages go aside. A mapping with none of its private pages, that
+  // holds zeros or what its file does, stays behind. `data` and `length` need not be whole pages: all pages with a byte of it go.
+  // What is neither pinned nor mapped, nothing happens to. ENOMEM, ENOSPC: nothing has changed.
   Result<void> move_aside(void const* data, std::uint64_t length, Way way = Way::move);
 
   // Calls `remap`, which moves the mapping of these whole pages elsewhere, and returns to which pointer, or nullptr if it failed,

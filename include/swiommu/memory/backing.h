@@ -63,9 +63,7 @@ class Backing {
   [[nodiscard]] virtual bool in_place() const { return false; }
 
   // Nobody has pinned these pages any more.
-  virtual void released(std::uint64_t first_page, std::uint64_t last_page) const noexcept {
-    (void)first_page, (void)last_page;
-  }
+  virtual void released(std::uint64_t first_page, std::uint64_t last_page) const noexcept { (void)first_page, (void)last_page; }
   // From before the first page is pinned until after the last one is not. ENOMEM.
   virtual Result<> hold() const { return {}; }
   virtual void let_go() const noexcept {}

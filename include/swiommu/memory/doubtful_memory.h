@@ -1,5 +1,5 @@
-// Memory of our own process that may not be there any more: unmapped, or beyond the end of its file. What touches it here finds that
-// out instead of being killed, and costs a system call.
+// Memory of our own process that may not be there any more: unmapped, or beyond the end of its file. What touches it here finds
+// that out instead of being killed, and costs a system call.
 #pragma once
 #include <cstddef>
 #include <cstdint>

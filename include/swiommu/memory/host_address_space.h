@@ -75,8 +75,8 @@ class HostAddressSpace final : public MemoryView {
   // Takes back exactly one add_memory(). Never fails.
   void remove_memory(void* data, std::uint64_t length, bool writable) noexcept;
 
-  // Takes a place in the reserve, congruent to `like` as map_shared() is to its offset. Nothing is there, and nothing is registered;
-  // who has the place maps what it likes there. EINVAL: empty or misaligned; ENOSPC; ENOMEM.
+  // Takes a place in the reserve, congruent to `like` as map_shared() is to its offset. Nothing is there, and nothing is
+  // registered; who has the place maps what it likes there. EINVAL: empty or misaligned; ENOSPC; ENOMEM.
   Result<Range> take_place(std::uint64_t like, std::uint64_t length);
   // Takes back exactly what take_place() gave, and unmaps what is there. Never fails.
   void give_back_place(Range place) noexcept;

@@ -23,7 +23,9 @@ class Moves {
   bool passed(std::uint64_t& seen) {
     std::uint64_t now = version();
     while (now & 1) {
-      { SharedLock const until_it_ends(mutex_); }
+      {
+        SharedLock const until_it_ends(mutex_);
+      }
       now = version();
     }
     if (now == seen) return false;

@@ -33,8 +33,8 @@ namespace {
 constinit NextFunction free_entry __attribute__((section("swiommu_next"), used)){"free", nullptr};
 constinit NextFunction realloc_entry __attribute__((section("swiommu_next"), used)){"realloc", nullptr};
 
-// The mapping that free() would unmap. glibc keeps two words in front of a chunk: what of the mapping is before them, and the rest
-// of its size, with bit 1 set if it is a mapping of its own (malloc/malloc.c, "struct malloc_chunk").
+// The mapping that free() would unmap. glibc keeps two words in front of a chunk: what of the mapping is before them, and the
+// rest of its size, with bit 1 set if it is a mapping of its own (malloc/malloc.c, "struct malloc_chunk").
 std::optional<swiommu::Range> mapping_of(void* data) {
   if (free_entry.address.load(std::memory_order_relaxed) != reinterpret_cast<void*>(&__libc_free)) return std::nullopt;
   constexpr std::uint64_t mapped_bit = 2, flags = 7, page = swiommu::host_page_size;
