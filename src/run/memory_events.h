@@ -30,7 +30,7 @@ void* remap_pinned(std::uint64_t start, std::size_t length, FunctionRef<void*()>
 // The kernel chose this place for a new mapping: whatever was pinned there has gone without our seeing it.
 void after_new_mapping(std::uint64_t start, std::size_t length);
 
-// Memory of the program is about to be pinned. Not called with locks held.
+// Memory of the program is about to be pinned.
 void before_pinning(std::uint64_t start);
 
 }  // namespace swiommu::run

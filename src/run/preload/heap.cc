@@ -83,15 +83,10 @@ extern "C" void run_free(void* data) {
 
 // Pinned memory stays the device's, and the program gets a copy.
 extern "C" void* run_realloc(void* data, size_t length) {
-  if (data == nullptr || length == 0 || !anything_pinned()) [[likely]] {
-    if (data != nullptr && length == 0) {
-      run_free(data);
-      return nullptr;
-    }
-    return next_realloc(data, length);
-  }
+  if (data == nullptr || !anything_pinned()) [[likely]] return next_realloc(data, length);
   auto const mapping = mapping_of(data);
   if (!mapping || !perhaps_pinned(mapping->start, mapping->length())) return next_realloc(data, length);
+  if (length == 0) return run_free(data), nullptr;
   std::size_t const usable = ::malloc_usable_size(data);
   void* const copy = std::malloc(length);
   if (copy == nullptr) return nullptr;
