@@ -9,6 +9,11 @@ foreach(source ${run_programs})
   target_include_directories(run_${name} PRIVATE include src)
   target_compile_options(run_${name} PRIVATE -Wall -Wextra)
   target_link_libraries(run_${name} PRIVATE Threads::Threads)
-  add_test(NAME Run.${name} COMMAND swiommu_tool run --log ${CMAKE_CURRENT_BINARY_DIR}/run-${name}.log -- $<TARGET_FILE:run_${name}>)
+  set(profile "")
+  if(name MATCHES "^memory_")
+    set(profile --profile kernel-selftest)  # a test ioctl that does DMA
+  endif()
+  add_test(NAME Run.${name} COMMAND
+    swiommu_tool run ${profile} --log ${CMAKE_CURRENT_BINARY_DIR}/run-${name}.log -- $<TARGET_FILE:run_${name}>)
   set_tests_properties(Run.${name} PROPERTIES TIMEOUT ${SWIOMMU_TEST_TIMEOUT})
 endforeach()

@@ -42,12 +42,6 @@ bool may(MemoryEvent event, std::uint64_t start, size_t length) {
   return code == 0;
 }
 
-// Whatever was mapped there through our descriptors is so no more.
-void* noted(void* mapped, size_t length, int flags) {
-  if ((flags & MAP_FIXED) != 0 && mapped != MAP_FAILED && any_file_mappings()) file_mappings().forget(number(mapped), length);
-  return mapped;
-}
-
 // Maps with `map(at, flags)`, and takes care of what is pinned there.
 template <class Map>
 void* map_with(void* at, size_t length, int flags, bool ours, Map map) {
@@ -60,16 +54,26 @@ void* map_with(void* at, size_t length, int flags, bool ours, Map map) {
     }
     if (!may(MemoryEvent::replaced, number(at), length)) return MAP_FAILED;
   }
-  void* const result = ours ? map(at, flags) : noted(map(at, flags), length, flags);
+  void* const result = map(at, flags);
   if ((flags & MAP_FIXED) == 0 && result != MAP_FAILED) after_new_mapping(number(result), length);
   return result;
+}
+
+std::uint64_t whole_pages(std::uint64_t length) {
+  return (length + (swiommu::host_page_size - 1)) & ~(swiommu::host_page_size - 1);
 }
 
 // Before the heap ends there. It may not have been longer.
 bool may_end_heap_at(std::uint64_t end) {
   auto const top = static_cast<std::uint64_t>(kernel_call(SYS_brk, 0));
-  std::uint64_t const first = (end + (swiommu::host_page_size - 1)) & ~(swiommu::host_page_size - 1);
+  std::uint64_t const first = whole_pages(end);
   return first >= top || may(MemoryEvent::unmapped, first, top - first);
+}
+
+// Whatever was mapped there through our descriptors is so no more.
+void* noted(void* mapped, size_t length, int flags) {
+  if ((flags & MAP_FIXED) != 0 && mapped != MAP_FAILED && any_file_mappings()) file_mappings().forget(number(mapped), length);
+  return mapped;
 }
 
 void* map_ours(void* at, size_t length, int protection, int flags, int descriptor, off_t offset) {
@@ -84,7 +88,7 @@ void* run_mmap(void* at, size_t length, int protection, int flags, int descripto
   bool const ours = maps_ours(flags, descriptor);
   return map_with(at, length, flags, ours, [&](void* where, int how) {
     if (ours) return map_ours(where, length, protection, how, descriptor, offset);
-    return SWIOMMU_NEXT(mmap, run_mmap)(where, length, protection, how, descriptor, offset);
+    return noted(SWIOMMU_NEXT(mmap, run_mmap)(where, length, protection, how, descriptor, offset), length, how);
   });
 }
 
@@ -92,7 +96,7 @@ void* run_mmap64(void* at, size_t length, int protection, int flags, int descrip
   bool const ours = maps_ours(flags, descriptor);
   return map_with(at, length, flags, ours, [&](void* where, int how) {
     if (ours) return map_ours(where, length, protection, how, descriptor, offset);
-    return SWIOMMU_NEXT(mmap64, run_mmap64)(where, length, protection, how, descriptor, offset);
+    return noted(SWIOMMU_NEXT(mmap64, run_mmap64)(where, length, protection, how, descriptor, offset), length, how);
   });
 }
 
@@ -109,15 +113,15 @@ void* run_mremap(void* at, size_t length, size_t new_length, int flags, ...) {
   void* const to = (flags & MREMAP_FIXED) != 0 ? va_arg(rest, void*) : nullptr;
   va_end(rest);
   if ((flags & MREMAP_FIXED) != 0 && !may(MemoryEvent::replaced, number(to), new_length)) return MAP_FAILED;
-  // With a length of 0 a shared mapping gets a second one.
-  if (length == 0) return SWIOMMU_NEXT(mremap, run_mremap)(at, length, new_length, flags, to);
-  if (new_length < length && !may(MemoryEvent::unmapped, number(at) + new_length, length - new_length)) return MAP_FAILED;
-  void* const result = remap_pinned(number(at), std::min(length, new_length), [&]() -> void* {
+  std::uint64_t const kept = whole_pages(new_length);
+  if (kept < length && !may(MemoryEvent::unmapped, number(at) + kept, length - kept)) return MAP_FAILED;
+  // With a length of 0 a shared mapping gets a second one: nothing moves.
+  void* const moved = remap_pinned(number(at), std::min(length, new_length), [&]() -> void* {
     void* const got = SWIOMMU_NEXT(mremap, run_mremap)(at, length, new_length, flags, to);
     return got == MAP_FAILED ? nullptr : got;
   });
-  if (result == nullptr) return MAP_FAILED;
-  if (any_file_mappings()) file_mappings().move(number(at), length, number(result), new_length);
+  void* const result = moved == nullptr ? MAP_FAILED : moved;
+  if (result != MAP_FAILED && any_file_mappings()) file_mappings().move(number(at), length, number(result), new_length);
   return result;
 }
 
