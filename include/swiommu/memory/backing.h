@@ -100,13 +100,6 @@ class UserMemory final : public Backing {
   void let_go() const noexcept override;
   [[nodiscard]] MovablePages* movable() const override { return pages_.get(); }
 
-  [[nodiscard]] Row row(std::uint64_t offset) const override;
-  Result<> fault_in(std::uint64_t first_page, std::uint64_t last_page) const override;
-  void released(std::uint64_t first_page, std::uint64_t last_page) const noexcept override;
-  Result<> hold() const override;
-  void let_go() const noexcept override;
-  [[nodiscard]] MovablePages* movable() const override { return pages_.get(); }
-
  private:
   UserMemory(HostAddressSpace& space, HostAddress address, std::uint64_t length, bool writable);
 
