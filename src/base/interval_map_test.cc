@@ -6,6 +6,8 @@
 #include <random>
 #include <vector>
 
+#include "failing_new.h"
+
 namespace swiommu {
 
 // What must hold inside the tree after every operation.
@@ -226,6 +228,32 @@ TEST(IntervalMap, KeepsEntriesInPlaceAndMovesAsAWhole) {
   map.clear();
   EXPECT_TRUE(map.empty());
   EXPECT_TRUE(map.insert(Range::all(), nullptr));
+}
+
+TEST(IntervalMap, SplitsAnEntryInTwoOrChangesNothing) {
+  IntervalMap<int> map;
+  for (std::uint64_t const start : {100, 200, 300}) ASSERT_TRUE(map.insert({start, start + 9}, static_cast<int>(start)));
+  for (std::uint64_t successes = 0;; successes++) {
+    FailingNew failing(successes);
+    auto const split = map.split(*map.find(200), 203, 1, 2);
+    failing.allow();
+    IntervalMapInvariants<int>::expect(map);
+    if (split) {
+      EXPECT_EQ(successes, 2u);
+      EXPECT_EQ((*split)->range, (Range{200, 203}));
+      EXPECT_EQ((*split)->value, 1);
+      break;
+    }
+    EXPECT_EQ(split.error().code, ENOMEM);
+    EXPECT_EQ(map.size(), 3u);
+    EXPECT_EQ(map.find(209)->value, 200);
+  }
+  EXPECT_EQ(map.size(), 4u);
+  EXPECT_EQ(map.find(204)->range, (Range{204, 209}));
+  EXPECT_EQ(map.find(204)->value, 2);
+  ASSERT_TRUE(map.split(*map.find(204), 204, 3, 4));
+  IntervalMapInvariants<int>::expect(map);
+  EXPECT_EQ(map.find(204)->range.last, 204u);
 }
 
 TEST(IntervalMap, ErasesWhileGoingThroughARange) {

@@ -63,6 +63,16 @@ Result<void> check_whole_pages(Piece const& piece, bool up_to_the_end) {
   return {};
 }
 
+void release_pins(IntervalMap<UsedArea>& areas, Range iovas, bool lock_areas) noexcept {
+  for (auto& entry : areas.overlapping(iovas)) {
+    Piece const piece{&entry.value, *entry.range.intersection(iovas)};
+    Range const pages = piece.pages();
+    piece.area->pages->unpin(pages.start, pages.last);
+    piece.area->accesses--;
+    piece.area->locks -= lock_areas;
+  }
+}
+
 // `copy(pointer, iova, length) -> bool`.
 template <class Copy>
 Result<void> copy_pieces(IntervalMap<UsedArea>& areas, Range iovas, bool write, Copy copy) {
@@ -106,7 +116,7 @@ Result<std::vector<PagesSlice>> IoAddressSpace::pin(Range iovas, bool write, boo
     std::vector<PagesSlice> slices;
     std::uint64_t next = iovas.start;  // of which all below in the range is pinned
     Undo back([&] {
-      if (next != iovas.start) release_pins({iovas.start, next - 1}, lock_areas);
+      if (next != iovas.start) release_pins(areas, {iovas.start, next - 1}, lock_areas);
     });
     auto done = for_each_piece(areas, iovas, [&](Piece const& piece) -> Result<void> {
       if (piece.area->leaving) return piece.refuse(EINVAL, "being unmapped");
@@ -128,19 +138,9 @@ Result<std::vector<PagesSlice>> IoAddressSpace::pin(Range iovas, bool write, boo
   });
 }
 
-void IoAddressSpace::release_pins(Range iovas, bool lock_areas) noexcept {
-  for (auto& entry : state_->table.areas().overlapping(iovas)) {
-    Piece const piece{&entry.value, *entry.range.intersection(iovas)};
-    Range const pages = piece.pages();
-    piece.area->pages->unpin(pages.start, pages.last);
-    piece.area->accesses--;
-    piece.area->locks -= lock_areas;
-  }
-}
-
 void IoAddressSpace::unpin(Range iovas, bool lock_areas) noexcept {
   Lock const lock(mutex_);
-  release_pins(iovas, lock_areas);
+  release_pins(state_->table.areas(), iovas, lock_areas);
 }
 
 void IoAddressSpace::on_revoked(Pages const& pages) noexcept {

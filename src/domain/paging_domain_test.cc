@@ -47,6 +47,22 @@ TEST_F(PagingDomainTest, MapsReplacesAndUnmaps) {
   EXPECT_EQ(output(*domain, 3 * page), std::unexpected(Reason::not_mapped));
 }
 
+TEST_F(PagingDomainTest, UsesNoLargerLeavesThanAsked) {
+  auto const count = [&](Range range) {
+    unsigned leaves = 0;
+    domain->visit(range, [&](Leaf const&) { return ++leaves, true; });
+    return leaves;
+  };
+  Range const first{0x200000, 0x3fffff}, second{0x400000, 0x5fffff};
+  ASSERT_TRUE(domain->map(first, memory->address(0), read_write, 12));
+  EXPECT_EQ(count(first), 512u);
+  EXPECT_EQ(output(*domain, 0x3ff123), memory->address(511).value + 0x123);
+  ASSERT_TRUE(domain->map(second, memory->address(0), read_write, 21));
+  EXPECT_EQ(count(second), 1u);
+  EXPECT_EQ(domain->unmap(pages(0x201)).value(), page);
+  EXPECT_EQ(code(domain->map(pages(0x201), memory->address(0), read_write, 11)), EINVAL) << "no leaf is that small";
+}
+
 TEST_F(PagingDomainTest, RefusesWithoutChange) {
   ASSERT_TRUE(domain->map({0x200000, 0x3fffff}, memory->address(0), read_write));
   auto const tables = host.tables->bytes_in_use();

@@ -169,7 +169,6 @@ class IoAddressSpace : public Pages::Listener, public std::enable_shared_from_th
   Result<void> write(Range iovas, std::byte const* from) const;
   void tell_unmapping(Range iovas) const;
   void on_revoked(Pages const& pages) noexcept override;
-  void release_pins(Range iovas, bool lock) noexcept SWIOMMU_REQUIRES(mutex_);
 
   mutable SharedMutex mutex_;
   std::unique_ptr<State> const state_ SWIOMMU_POINTEE_GUARDED_BY(mutex_);
