@@ -41,6 +41,7 @@ Result<std::unique_ptr<FileMemory>> FileMemory::create(HostAddressSpace& space, 
     Descriptor own(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
     struct statfs system{};
     if (own.get() < 0) return fail(errno, fmt::format("the descriptor {} of memory to map", descriptor));
+    if (length > space.reserve().length()) return fail(ENOSPC, fmt::format("no room for {:#x} bytes of a file", length));
     bool const known = ::fstatfs(own.get(), &system) == 0;
     bool const huge = known && system.f_type == HUGETLBFS_MAGIC;
     auto const unit = huge ? static_cast<std::uint64_t>(system.f_bsize) : host_page_size;
