@@ -49,7 +49,7 @@ Result<void> AccessFile::pin(std::uint64_t iova, std::uint64_t length, bool writ
     auto const pinned = access_->memory().pin(iova, length, write);
     if (!pinned) return std::unexpected(pinned.error());
     item.front().number = next_;
-    if (auto checked = guarded([&] { return check(*pinned, next_); }); !checked) {
+    if (auto checked = guarded([&] { return check(*pinned, item.front().number); }); !checked) {
       access_->memory().unpin(iova, length);
       return checked;
     }

@@ -1,5 +1,10 @@
+#include <cstring>
+
+#include "iommufd/file.h"
 #include "iommufd/selftest/kernel_version.h"
+#include "iommufd/selftest/mock_device.h"
 #include "iommufd/selftest/selftest_fixture.h"
+#include "swiommu/device/port.h"
 
 namespace swiommu::iommufd::selftest {
 namespace {
@@ -69,6 +74,43 @@ TEST_F(SelftestDeviceTest, ReplacingMovesToOtherHwptsAndBack) {
   EXPECT_EQ(destroy(other), 0);
   EXPECT_EQ(replace(made.id, space), 0);
   EXPECT_EQ(destroy(manual), 0);
+}
+
+TEST_F(SelftestDeviceTest, DmaGoesThroughWhatIsAttached) {
+  std::uint32_t const space = ioas(), other = ioas();
+  Mock const made = mock(space);
+  CallerMemory const memory(page), elsewhere(page);
+  ASSERT_EQ(map(space, memory.address(), page, first_iova), 0);
+  ASSERT_EQ(map(other, elsewhere.address(), page, first_iova), 0);
+  auto const device = [&] {
+    auto& file = static_cast<File&>(*file_);
+    Lock const lock(file.mutex());
+    return file.objects().find<MockDevice>(made.id).value()->physical()->device();
+  }();
+  auto const port = device->open_port().value();
+  auto const write = [&](std::uint8_t value) { return port->write(Iova(first_iova + 5), &value, 1).ok(); };
+  auto const at_5 = [](CallerMemory const& where) { return std::to_integer<unsigned>(where.data()[5]); };
+  EXPECT_TRUE(write(1));
+  EXPECT_EQ(at_5(memory), 1u);
+
+  // A nested HWPT of the mock IOMMU passes on what comes to its parent.
+  MockHwptData const data{.iotlb = 1, .table = 0};
+  long const nested = hwpt_with(made.device, hwpt(made.device, space, IOMMU_HWPT_ALLOC_NEST_PARENT), &data);
+  ASSERT_EQ(replace(made.id, nested), 0);
+  EXPECT_TRUE(write(2));
+  EXPECT_EQ(at_5(memory), 2u);
+
+  ASSERT_EQ(replace(made.id, other), 0);
+  EXPECT_TRUE(write(3));
+  EXPECT_EQ(at_5(memory), 2u);
+  EXPECT_EQ(at_5(elsewhere), 3u);
+  ASSERT_EQ(unmap(other, first_iova, page), 0);
+  EXPECT_FALSE(write(4));
+  ASSERT_EQ(map(other, elsewhere.address(), page, first_iova), 0);
+  EXPECT_TRUE(write(5));
+  ASSERT_EQ(destroy(made.id), 0);
+  EXPECT_FALSE(write(6));
+  EXPECT_EQ(at_5(elsewhere), 5u);
 }
 
 TEST_F(SelftestDeviceTest, DirtyTrackingNeedsADeviceThatHasIt) {
