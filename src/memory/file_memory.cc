@@ -8,6 +8,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -32,6 +33,9 @@ class Descriptor {
  private:
   int number_;
 };
+
+// A description of the same file whose position is ours to move; -1 if the system gives none.
+int reopened(int descriptor) { return ::open(fmt::format("/proc/self/fd/{}", descriptor).c_str(), O_RDONLY | O_CLOEXEC); }
 
 }  // namespace
 
@@ -70,6 +74,7 @@ Result<std::unique_ptr<FileMemory>> FileMemory::create(HostAddressSpace& space, 
     memory->descriptor_ = own.release();
     memory->offset_ = offset;
     memory->pinnable_ = pinnable;
+    memory->tells_holes_ = pinnable && !huge;
     if (huge) memory->page_size_lg2_ = log2_floor(unit);
     return memory;
   });
@@ -88,8 +93,28 @@ Result<> FileMemory::fault_in(std::uint64_t first_page, std::uint64_t last_page)
     // As Linux does it: whole pages must lie inside the file.
     if (align_down(offset_, host_page_lg2) + ((last_page + 1) << host_page_lg2) > size)
       return fail(EINVAL, fmt::format("{:#x} bytes from offset {:#x} of a file of {:#x} bytes", length(), offset_, size));
-    return Backing::fault_in(first_page, last_page);
+    // What a file in memory has is there, and stays, so only its holes are faulted in: else that would be most of the time that
+    // mapping takes. A file as large as what it takes up has none.
+    bool const complete = tells_holes_ && static_cast<std::uint64_t>(status.st_blocks) * 512 >= size;
+    return complete ? Result<>() : fill_holes(first_page, last_page);
   });
+}
+
+Result<> FileMemory::fill_holes(std::uint64_t first_page, std::uint64_t last_page) const {
+  Descriptor const own(tells_holes_ ? reopened(descriptor_) : -1);
+  if (own.get() < 0) return Backing::fault_in(first_page, last_page);
+  std::uint64_t const base = align_down(offset_, host_page_lg2), end = base + ((last_page + 1) << host_page_lg2);
+  for (std::uint64_t at = base + (first_page << host_page_lg2); at < end;) {
+    off_t const hole = ::lseek(own.get(), static_cast<off_t>(at), SEEK_HOLE);
+    if (hole < 0) return Backing::fault_in((at - base) >> host_page_lg2, last_page);
+    if (static_cast<std::uint64_t>(hole) >= end) return {};
+    off_t const data = ::lseek(own.get(), hole, SEEK_DATA);
+    std::uint64_t const filled = data < 0 ? end : std::min(static_cast<std::uint64_t>(data), end);
+    SWIOMMU_TRY(
+        Backing::fault_in((static_cast<std::uint64_t>(hole) - base) >> host_page_lg2, ((filled - base) >> host_page_lg2) - 1));
+    at = filled;
+  }
+  return {};
 }
 
 }  // namespace swiommu

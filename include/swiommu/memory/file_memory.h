@@ -24,11 +24,14 @@ class FileMemory final : public Backing {
   FileMemory(HostAddressSpace& space, Place mapped, std::uint64_t lead, std::uint64_t length, bool writable)
       : Backing(space, mapped.address + lead, length, writable), mapped_(mapped) {}
 
+  Result<> fill_holes(std::uint64_t first_page, std::uint64_t last_page) const;
+
   Place const mapped_;
   int descriptor_ = -1;  // our own
   std::uint64_t offset_ = 0;
   unsigned page_size_lg2_ = host_page_lg2;
-  bool pinnable_ = false;  // a file of that kind
+  bool pinnable_ = false;     // a file of that kind
+  bool tells_holes_ = false;  // SEEK_HOLE works
 };
 
 }  // namespace swiommu
