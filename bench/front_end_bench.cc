@@ -24,7 +24,7 @@ class World {
  public:
   World() {
     vtd::Registers registers;
-    registers.capability = 0x19ed008c40780c66;  // 48 bits, second-stage pages of 2 MiB and 1 GiB
+    registers.capability = 0x19ed008c40780c66;  // 48 bits, pages of 2 MiB and 1 GiB
     registers.extended_capability = 0x0000cee8029a00de | std::uint64_t{0x7} << 43 | std::uint64_t{0x3} << 46;
     registers.host_address_width = 52;
     auto driver = std::make_shared<VtdDriver>(registers);
