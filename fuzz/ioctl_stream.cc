@@ -138,7 +138,8 @@ class Stream {
       case halves: return input_.below(4);
       case iova: return form < 16 ? (std::uint64_t{1} << 24) + 2048 * input_.below(64) : std::uint64_t{1} << (form + 16);
       case length: return form < 12 ? std::uint64_t{4096} * (1 + input_.below(8)) : form < 20 ? 2048 * (form - 11) : 1 << form;
-      case address: return arena_.address() + (form < 12 ? std::uint64_t{4096} * input_.below(34) : 8 * input_.take<std::uint16_t>());
+      case address:
+        return arena_.address() + (form < 12 ? std::uint64_t{4096} * input_.below(34) : 8 * input_.take<std::uint16_t>());
       case number: return form < 16 ? input_.below(4) : std::uint64_t{1} << (2 * form);
     }
     return 0;

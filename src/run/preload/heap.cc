@@ -83,7 +83,8 @@ extern "C" void run_free(void* data) {
 
 // Pinned memory stays the device's, and the program gets a copy.
 extern "C" void* run_realloc(void* data, size_t length) {
-  if (data == nullptr || !anything_pinned()) [[likely]] return next_realloc(data, length);
+  if (data == nullptr || !anything_pinned()) [[likely]]
+    return next_realloc(data, length);
   auto const mapping = mapping_of(data);
   if (!mapping || !perhaps_pinned(mapping->start, mapping->length())) return next_realloc(data, length);
   if (length == 0) return run_free(data), nullptr;
