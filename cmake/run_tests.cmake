@@ -7,13 +7,13 @@ foreach(source ${run_programs})
   cmake_path(GET source STEM name)
   add_executable(run_${name} ${source})
   target_include_directories(run_${name} PRIVATE include src)
-  target_compile_options(run_${name} PRIVATE -Wall -Wextra)
+  target_compile_options(run_${name} PRIVATE -Wall -Wextra -Wno-missing-field-initializers)
   target_link_libraries(run_${name} PRIVATE Threads::Threads)
-  set(profile "")
-  if(name MATCHES "^memory_")
-    set(profile --profile kernel-selftest)  # a test ioctl that does DMA
-  endif()
   add_test(NAME Run.${name} COMMAND
-    swiommu_tool run ${profile} --log ${CMAKE_CURRENT_BINARY_DIR}/run-${name}.log -- $<TARGET_FILE:run_${name}>)
+    swiommu_tool run --profile kernel-selftest --log ${CMAKE_CURRENT_BINARY_DIR}/run-${name}.log -- $<TARGET_FILE:run_${name}>)
   set_tests_properties(Run.${name} PROPERTIES TIMEOUT ${SWIOMMU_TEST_TIMEOUT})
 endforeach()
+
+add_test(NAME Run.preloaded_library COMMAND ${PROJECT_SOURCE_DIR}/tests/run/preloaded_library.sh
+  $<TARGET_FILE:swiommu_preloaded> ${PROJECT_SOURCE_DIR}/src/run/preload/names.txt)
+add_test(NAME Run.launcher COMMAND ${PROJECT_SOURCE_DIR}/tests/run/launcher.sh $<TARGET_FILE:swiommu_tool> ${CMAKE_C_COMPILER})

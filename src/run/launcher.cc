@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "run/environment.h"
@@ -30,7 +31,7 @@ Result<std::string> find_library() {
       return fail(EINVAL, fmt::format("{}: the loader takes no path with a space or a colon in it", library.string()));
     return library.string();
   }
-  return fail(ENOENT, fmt::format("{} is neither beside {} nor in its library folder", library_name, self.string()));
+  return fail(EINVAL, fmt::format("{} is neither beside {} nor in its library folder", library_name, self.string()));
 }
 
 Result<std::string> absolute(std::string const& path) {
@@ -51,7 +52,7 @@ Result<> prepare_log(std::string const& log) {
   auto const path = absolute(log);
   if (!path) return std::unexpected(path.error());
   iommufd::OwnedDescriptor const file(::open(path->c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  if (file.get() < 0) return fail(errno, *path);
+  if (file.get() < 0) return fail(EINVAL, fmt::format("{}: {}", *path, std::strerror(errno)));
   return set(log_variable, *path);
 }
 

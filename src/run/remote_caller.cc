@@ -1,8 +1,10 @@
 #include "run/remote_caller.h"
 
+#include <poll.h>
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "run/capabilities.h"
 #include "run/kernel_call.h"
@@ -19,6 +21,13 @@ bool transfer(long number, pid_t pid, std::byte* ours, std::uint64_t theirs, std
   return kernel_call(number, pid, &local, 1, &remote, 1, 0) == static_cast<long>(length);
 }
 
+// Within some seconds.
+bool says_something(int socket, long seconds) {
+  pollfd poll{socket, POLLIN, 0};
+  timespec const limit{seconds, 0};
+  return kernel_call(SYS_ppoll, &poll, 1, &limit, nullptr, 0) == 1;
+}
+
 std::unexpected<Error> gone() { return fail(EFAULT, "the process that called is gone"); }
 
 }  // namespace
@@ -27,10 +36,14 @@ std::optional<Received> RemoteCaller::ask(Message const& question, std::span<std
                                           std::span<std::byte> answer) {
   if (hung_up_) return {};
   std::optional<Received> received;
-  if (send(socket_, question, bytes, descriptor)) received = receive(socket_, answer);
-  if (received && received->message.say == Say::result) return received;
+  // Not for ever: locks are held meanwhile that others want.
+  if (send(socket_, question, bytes, descriptor) && says_something(socket_, question.say == Say::memory ? 60 : 10))
+    received = receive(socket_, answer);
+  bool const understood = received && received->message.say == Say::result;
+  bool const wanted = understood && (question.say == Say::borrow || question.say == Say::memory);
+  if (received && received->descriptor >= 0 && !wanted) kernel_call(SYS_close, std::exchange(received->descriptor, -1));
+  if (understood) return received;
   hung_up_ = true;
-  if (received && received->descriptor >= 0) kernel_call(SYS_close, received->descriptor);
   return {};
 }
 
@@ -110,8 +123,10 @@ Result<std::unique_ptr<Backing>> RemoteCaller::memory(std::uint64_t address, std
   auto const answer = ask(question);
   if (!answer) return gone();
   iommufd::OwnedDescriptor const file(answer->descriptor);
-  return RemoteMemory::create(owner_.engine().addresses(), peer_, file.get(),
-                              {answer->message.words[0], length, address & (host_page_size - 1)}, writable);
+  std::uint64_t const offset = answer->message.words[0], page_offset = address & (host_page_size - 1);
+  bool const plausible = (offset & (host_page_size - 1)) == page_offset;
+  return RemoteMemory::create(owner_.engine().addresses(), peer_, plausible ? file.get() : -1, {offset, length, page_offset},
+                              writable);
 }
 
 Result<std::unique_ptr<Backing>> RemoteCaller::file_memory(int descriptor, std::uint64_t offset, std::uint64_t length,

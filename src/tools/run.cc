@@ -23,8 +23,8 @@ int run(Options const& o) {
   if (o.launch.command.empty()) return report_bad_input("no program to run: swiommu run -- PROGRAM ARGUMENT...");
   if (!o.device.empty()) return report_bad_input("--device: there are no devices with device files yet");
   std::signal(SIGPIPE, SIG_DFL);  // the program's, from here on
-  auto const failed = run::launch(o.launch);
-  Error const& error = failed.error();
+  Error const error = run::launch(o.launch).error();
+  if (error.code == EINVAL) return report_bad_input(error.about);
   if (error.code == ENOEXEC)
     report_bad_input(error.about);
   else

@@ -76,9 +76,10 @@ static void unpin(void) {
   CHECK(ioctl(iommu, IOMMU_IOAS_UNMAP, &unmap) == 0);
 }
 
-static void fill(unsigned char* data, int what) {
-  for (unsigned n = 0; n < pages; n++) memset(data + n * page, what + (int)n, page);
+static void fill_pages(unsigned char* data, unsigned count, int what) {
+  for (unsigned n = 0; n < count; n++) memset(data + n * page, what + (int)n, page);
 }
+static void fill(unsigned char* data, int what) { fill_pages(data, pages, what); }
 
 static int holds(unsigned char const* data, unsigned n, int what) {
   for (unsigned at = 0; at < page; at++)
@@ -162,29 +163,35 @@ static void not_mapped_over(void) {
   CHECK(munmap(data, length) == 0);
 }
 
+// The first address in an allocated chunk that the device can map: its pages are of 2 KiB.
+static unsigned char* in_chunk(void* chunk) { return (unsigned char*)(((uintptr_t)chunk + 2047) & ~(uintptr_t)2047); }
+
+enum { chunk_length = length + page };
+
 // What comes next from the allocator most likely lies where the first block was.
 static void freed(size_t alignment) {
-  unsigned char* data = alignment == 0 ? malloc(length) : memalign(alignment, length);
-  CHECK(data != NULL);
-  fill(data, 1);
-  pin(data);
-  free(data);
-  data = alignment == 0 ? malloc(length) : memalign(alignment, length);
-  CHECK(data != NULL);
-  expect_apart(data);
+  void* chunk = alignment == 0 ? malloc(chunk_length) : memalign(alignment, chunk_length);
+  CHECK(chunk != NULL);
+  fill(in_chunk(chunk), 1);
+  pin(in_chunk(chunk));
+  free(chunk);
+  chunk = alignment == 0 ? malloc(chunk_length) : memalign(alignment, chunk_length);
+  CHECK(chunk != NULL);
+  expect_apart(in_chunk(chunk));
   unpin();
-  free(data);
+  free(chunk);
 }
 
 static void reallocated(void) {
-  unsigned char* const data = malloc(length);
-  CHECK(data != NULL);
-  fill(data, 1);
-  pin(data);
-  unsigned char* const longer = realloc(data, 8 * (size_t)length);
+  unsigned char* const chunk = malloc(chunk_length);
+  CHECK(chunk != NULL);
+  size_t const lead = (size_t)(in_chunk(chunk) - chunk);
+  fill(chunk + lead, 1);
+  pin(chunk + lead);
+  unsigned char* const longer = realloc(chunk, 8 * (size_t)length);
   CHECK(longer != NULL);
-  for (unsigned n = 0; n < pages; n++) CHECK(holds(longer + n * page, n, 1));
-  expect_apart(longer);
+  for (unsigned n = 0; n < pages; n++) CHECK(holds(longer + lead + n * page, n, 1));
+  expect_apart(longer + lead);
   unpin();
   free(longer);
 }
@@ -220,7 +227,7 @@ static void remapped(void) {
   CHECK(mremap(to, length, length / 2, 0) == to);
   for (unsigned n = 0; n < pages; n++) CHECK(device_sees(n, 1));
   CHECK(device_writes(6, 40) && holds(to + 6 * page, 6, 40));
-  fill(to, 1);
+  fill_pages(to, pages / 2, 1);
   CHECK(munmap(to, length / 2) == 0);
   expect_apart(NULL);
   unpin();
