@@ -1,6 +1,6 @@
 // Devices for tests of the front end, behind an IOMMU that has everything.
 #pragma once
-#include <deque>
+#include <atomic>
 #include <vector>
 
 #include "iommufd/device_object.h"
@@ -183,7 +183,7 @@ class TestDriver final : public Driver {
   bool user_pasid_tables = false;
   int failures = 0;  // the how-many-th attach from now on fails, with
   int failure = ENOMEM;
-  int withdrawn = 0;
+  std::atomic<int> withdrawn = 0;
   HostAddressSpace* addresses = nullptr;
 
  private:

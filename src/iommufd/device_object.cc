@@ -156,15 +156,15 @@ Result<void> DeviceObject::attach_to(std::shared_ptr<Hwpt> const& hwpt, std::opt
   DeviceGroup& group = *physical_->group();
   auto [at, first] = group.attaches().try_emplace(pasid);
   DeviceGroup::Attach& attach = at->second;
-  auto attached = guarded([&, first = first]() -> Result<void> {
+  auto attached = guarded([&, is_first = first]() -> Result<void> {
     if (attach.holds(*this))
       return fail(EBUSY, fmt::format("{} is attached to HWPT {} already", name_of(pasid), attach.hwpt->id()));
-    if (!first && attach.hwpt != hwpt)
+    if (!is_first && attach.hwpt != hwpt)
       return fail(EINVAL, fmt::format("the group of the device is attached to HWPT {}", attach.hwpt->id()));
     attach.devices.reserve(attach.devices.size() + 1);
     Ioas& ioas = *hwpt->paging().ioas();
     if (!pasid) SWIOMMU_TRY(reserve(ioas));
-    if (first) {
+    if (is_first) {
       auto made = guarded([&]() -> Result<void> {
         SWIOMMU_TRY(check_fit(*hwpt, pasid));
         attach.handle = new_handle(*hwpt);

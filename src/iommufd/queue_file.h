@@ -36,9 +36,10 @@ class QueueFile final : public OpenFile {
 template <class Queue, class Finish>
 Result<void> give_descriptor(File& file, Caller& caller, std::shared_ptr<Queue> queue, Finish finish) {
   auto const descriptor = caller.install(std::make_shared<QueueFile<Queue>>(file.shared_from_this(), std::move(queue)));
-  if (!descriptor) return std::unexpected(descriptor.error());
-  auto finished = finish(*descriptor);
-  if (!finished) caller.uninstall(*descriptor);
+  auto finished = descriptor ? finish(*descriptor) : std::unexpected(descriptor.error());
+  if (finished) return finished;
+  if (descriptor) caller.uninstall(*descriptor);
+  file.graveyard().clear();  // this thread has the mutex
   return finished;
 }
 

@@ -53,7 +53,7 @@ class PhysicalDevice : public std::enable_shared_from_this<PhysicalDevice> {
  public:
   // A device alone in its group unless told otherwise. `device` is where its DMA goes; its pasid_bits say how many PASIDs it has
   // (0: none). What the IOMMU itself lacks is taken from `capabilities`, and what it reserves is added. `responses` is called for
-  // each group of page requests that was reported, once, on any thread, and must not call back. ENOMEM.
+  // each group of page requests that was reported, once, on any thread, and must neither call back nor throw. ENOMEM.
   struct Options {
     DeviceCapabilities capabilities;
     std::vector<ReservedRegion> reserved;
