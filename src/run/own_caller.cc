@@ -3,30 +3,44 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "run/capabilities.h"
 #include "run/kernel_call.h"
 #include "run/memory_events.h"
 #include "run/own_holding.h"
+#include "run/own_memory.h"
 #include "run/own_stack.h"
 #include "run/owner.h"
 #include "run/process_state.h"
 #include "swiommu/memory/file_memory.h"
-#include "swiommu/memory/safe_copy.h"
 
 namespace swiommu::run {
 
+// A structure is read twice, its size first: what lies behind that is kept for the second time, so that one copy does for both.
 bool OwnCaller::copy_in(std::uint64_t from, std::span<std::byte> to) {
-  if (!on_own_stack(from, to.size())) return copy_from_doubtful(std::bit_cast<void*>(from), to);
-  std::memcpy(to.data(), std::bit_cast<void*>(from), to.size());
-  return true;
+  if (to.empty()) return true;
+  std::uint64_t const behind = from - ahead_at_;
+  if (ahead_length_ != 0 && behind <= ahead_length_ && to.size() <= ahead_length_ - behind) {
+    std::memcpy(to.data(), ahead_.data() + behind, to.size());
+    return true;
+  }
+  std::uint64_t const in_page = host_page_size - (from & (host_page_size - 1));
+  std::size_t const length = std::min<std::uint64_t>(ahead_.size(), in_page);
+  if (to.size() == sizeof(std::uint32_t) && length > to.size() && !on_own_stack(from, to.size())) {
+    if (!read_own(from, std::span(ahead_).first(length))) return false;
+    ahead_at_ = from;
+    ahead_length_ = length;
+    std::memcpy(to.data(), ahead_.data(), to.size());
+    return true;
+  }
+  return read_own(from, to);
 }
 
 bool OwnCaller::copy_out(std::uint64_t to, std::span<std::byte const> from) {
-  if (!on_own_stack(to, from.size())) return copy_to_doubtful(std::bit_cast<void*>(to), from);
-  std::memcpy(std::bit_cast<void*>(to), from.data(), from.size());
-  return true;
+  ahead_length_ = 0;
+  return from.empty() || write_own(to, from);
 }
 
 Result<int> OwnCaller::install(std::shared_ptr<iommufd::OpenFile> file) { return owner_.install(std::move(file), true); }
