@@ -26,7 +26,7 @@ refuse "manuals number the two tables in opposite orders; say paging domain, nes
   '(?i)(?<!VT-d |vtd-|Arm |arm-|RISC-V |riscv-)\b((first|second|g)[- ]stage|stage[- ]?[12])\b' \
   './include/swiommu/page_table/format*' './src/page_table/format*' './src/page_table/formats/*' \
   './include/swiommu/hardware/*' './src/hardware/*' './src/iommufd/drivers/*' './docs/*' \
-  './src/tools/format_names.*' '*_test.cc' '*_fixture.h' './tests/*'
+  './src/profile/format_names.*' './src/profile/smmuv3_*' '*_test.cc' '*_fixture.h' './tests/*'
 refuse "a path of one machine" '(?<![\w.$}/-])/(work|home|root|Users)/'
 refuse "an unfinished thought; finish it, or say in docs/ what is missing" '\b(TODO|FIXME|XXX|HACK)\b'
 refuse "merge conflict" '^(<<<<<<<|>>>>>>>)( |$)'

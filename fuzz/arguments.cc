@@ -8,8 +8,8 @@
 #include <string>
 
 #include "fuzz_input.h"
+#include "profile/format_names.h"
 #include "tools/case_folder.h"
-#include "tools/format_names.h"
 #include "tools/iommu_kinds.h"
 #include "tools/numbers.h"
 
@@ -57,7 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
       require(sensible(added) && registers.size() == (added ? 1 : 0));
       break;
     }
-    case 4: require(sensible(tools::find_format(text))); break;
+    case 4: require(sensible(find_format(text))); break;
     default: std::ofstream(folder.path / "case.json", std::ios::binary) << text; require(sensible(tools::read_case(folder.path)));
   }
   return 0;

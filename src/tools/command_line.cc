@@ -6,9 +6,9 @@
 #include <exception>
 #include <span>
 
+#include "base/spelling.h"
 #include "tools/commands.h"
 #include "tools/output.h"
-#include "tools/spelling.h"
 
 namespace swiommu::tools {
 
@@ -74,6 +74,7 @@ int run_command_line(int argc, char const* const* argv, char const* version) noe
     add_formats(program, status);
     add_translate(program, status);
     add_dump(program, status);
+    add_profiles(program, status);
     add_demo(program, status);
     std::span const words(argv, static_cast<std::size_t>(argc));
     std::size_t const own = own_arguments(words);

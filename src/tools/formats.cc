@@ -4,9 +4,9 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "profile/format_names.h"
 #include "swiommu/page_table/page_table.h"
 #include "tools/commands.h"
-#include "tools/format_names.h"
 #include "tools/numbers.h"
 #include "tools/output.h"
 
@@ -19,22 +19,6 @@ std::vector<unsigned> sizes_of(std::uint64_t page_sizes) {
   for (unsigned lg2 = 0; lg2 < 64; lg2++)
     if ((page_sizes >> lg2 & 1) != 0) sizes.push_back(lg2);
   return sizes;
-}
-
-// "4K 2M 1G"; where every power of two is there, "4K..256G".
-std::string size_list(std::uint64_t page_sizes) {
-  std::string text;
-  for (unsigned lg2 = 0; lg2 < 64; lg2++) {
-    if ((page_sizes >> lg2 & 1) == 0) continue;
-    unsigned last = lg2;
-    while (last + 1 < 64 && (page_sizes >> (last + 1) & 1) != 0) last++;
-    text += (text.empty() ? "" : " ") + size_name(lg2);
-    if (last > lg2 + 1) {
-      text += ".." + size_name(last);
-      lg2 = last;
-    }
-  }
-  return text;
 }
 
 Result<TableShape> shape_of(NamedFormat const& format, unsigned levels) {

@@ -77,4 +77,19 @@ std::string size_name(unsigned size_lg2) {
   return fmt::format("{}{}", bit(size_lg2 % 10), units[size_lg2 / 10]);
 }
 
+std::string size_list(std::uint64_t page_sizes) {
+  std::string text;
+  for (unsigned lg2 = 0; lg2 < 64; lg2++) {
+    if ((page_sizes >> lg2 & 1) == 0) continue;
+    unsigned last = lg2;
+    while (last + 1 < 64 && (page_sizes >> (last + 1) & 1) != 0) last++;
+    text += (text.empty() ? "" : " ") + size_name(lg2);
+    if (last > lg2 + 1) {
+      text += ".." + size_name(last);
+      lg2 = last;
+    }
+  }
+  return text;
+}
+
 }  // namespace swiommu::tools

@@ -28,4 +28,7 @@ std::string hex(std::uint64_t value);
 // "4K", "2M", "1G", "512G"
 std::string size_name(unsigned size_lg2);
 
+// "4K 2M 1G"; where every power of two is there, "4K..256G".
+std::string size_list(std::uint64_t page_sizes);
+
 }  // namespace swiommu::tools

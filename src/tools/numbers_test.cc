@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tools/format_names.h"
+#include "profile/format_names.h"
 #include "tools/iommu_kinds.h"
 
 namespace swiommu::tools {

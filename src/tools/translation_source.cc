@@ -4,11 +4,11 @@
 
 #include <CLI/CLI.hpp>
 
+#include "profile/format_names.h"
 #include "swiommu/domain/configured_domain.h"
 #include "swiommu/domain/fixed_domains.h"
 #include "swiommu/domain/nested_domain.h"
 #include "tools/case_folder.h"
-#include "tools/format_names.h"
 #include "tools/iommu_kinds.h"
 #include "tools/numbers.h"
 

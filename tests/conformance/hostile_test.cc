@@ -130,7 +130,7 @@ TEST_P(HostileTables, WalksAreShortAndVisitsAgreeWithThem) {
     for (unsigned n = 0; n < 200; n++) {
       std::uint64_t const input = some_input(format, random);
       expect_bounded_walk(table, view, input, random);
-      expect_agreement(table, input);
+      expect_agreement(table, input & low_bits(64 - format.geometry.ignored_top_bits));  // a visit knows inputs without them
       if (testing::Test::HasFailure()) return;
     }
   });

@@ -36,6 +36,8 @@ struct FormatConfiguration {
   bool table_rights = true;             // Arm stage 1: APTable is honoured (CD.HAD0 = 0)
   std::uint64_t page_sizes = 0;         // bit n: leaves of 2^n bytes may be mapped; walks understand the others all the same
   std::uint64_t memory_attributes = 0;  // Arm stage 1: MAIR; 0 = the indirection that Linux uses
+
+  bool operator==(FormatConfiguration const&) const = default;
 };
 
 }  // namespace swiommu

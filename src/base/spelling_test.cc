@@ -1,8 +1,8 @@
-#include "tools/spelling.h"
+#include "base/spelling.h"
 
 #include <gtest/gtest.h>
 
-namespace swiommu::tools {
+namespace swiommu {
 namespace {
 
 std::vector<std::string> const words{"translate", "dump", "demo", "formats"};
@@ -21,4 +21,4 @@ TEST(LikelyWord, FindsNothingInWordsThatAreQuiteDifferent) {
 }
 
 }  // namespace
-}  // namespace swiommu::tools
+}  // namespace swiommu

@@ -1,8 +1,8 @@
-#include "tools/format_names.h"
+#include "profile/format_names.h"
 
 #include <fmt/format.h>
 
-namespace swiommu::tools {
+namespace swiommu {
 
 namespace {
 
@@ -89,4 +89,17 @@ Result<NamedFormat> find_format(std::string_view name) {
   return fail(EINVAL, fmt::format("'{}' is no page-table format; there are {}", name, names));
 }
 
-}  // namespace swiommu::tools
+NamedFormat const& named_format_of(FormatConfiguration const& configuration) {
+  NamedFormat const* like = nullptr;
+  for (NamedFormat const& named : named_formats()) {
+    FormatConfiguration const& c = named.configuration;
+    if (c.format != configuration.format) continue;
+    bool const says_granule = c.granule_lg2 != 0, says_levels = named.levels.empty() && !says_granule;
+    unsigned const granule = configuration.granule_lg2 == 0 ? 12 : configuration.granule_lg2;
+    if ((!says_granule || c.granule_lg2 == granule) && (!says_levels || c.levels == configuration.levels)) return named;
+    if (like == nullptr) like = &named;
+  }
+  return *like;  // each format has a name
+}
+
+}  // namespace swiommu

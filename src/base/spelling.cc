@@ -1,9 +1,9 @@
-#include "tools/spelling.h"
+#include "base/spelling.h"
 
 #include <algorithm>
 #include <cstddef>
 
-namespace swiommu::tools {
+namespace swiommu {
 
 namespace {
 
@@ -38,4 +38,4 @@ std::string likely_word(std::string_view word, std::vector<std::string> const& l
   return best;
 }
 
-}  // namespace swiommu::tools
+}  // namespace swiommu

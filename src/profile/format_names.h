@@ -1,4 +1,4 @@
-// The names of page-table formats on the command line.
+// The names of page-table formats as people write them.
 #pragma once
 #include <string>
 #include <string_view>
@@ -7,7 +7,7 @@
 #include "swiommu/base/result.h"
 #include "swiommu/page_table/format_configuration.h"
 
-namespace swiommu::tools {
+namespace swiommu {
 
 struct NamedFormat {
   std::string name;         // "riscv-sv48"
@@ -24,4 +24,7 @@ std::vector<NamedFormat> const& named_formats();
 // EINVAL, with the names that there are, if there is no such format.
 Result<NamedFormat> find_format(std::string_view name);
 
-}  // namespace swiommu::tools
+// The named format that a configuration belongs to: of its granule and, where names say them, of its levels.
+NamedFormat const& named_format_of(FormatConfiguration const& configuration);
+
+}  // namespace swiommu
