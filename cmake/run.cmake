@@ -14,8 +14,8 @@ set(sanitize ${SWIOMMU_SANITIZE})
 if(BUILD_SHARED_LIBS OR SWIOMMU_SANITIZE)
   # no sanitizer either, whatever the rest is built with
   set(SWIOMMU_SANITIZE "")
-  swiommu_library(swiommu_inside STATIC)
-  add_library(swiommu_run_inside STATIC ${run_sources})
+  swiommu_library(swiommu_inside STATIC EXCLUDE_FROM_ALL)
+  add_library(swiommu_run_inside STATIC EXCLUDE_FROM_ALL ${run_sources})
   target_include_directories(swiommu_run_inside PUBLIC src)
   target_link_libraries(swiommu_run_inside PUBLIC swiommu_inside fmt::fmt)
   target_compile_definitions(swiommu_run_inside PRIVATE SWIOMMU_LIBRARY_FOLDER="${library_folder}")
@@ -50,3 +50,6 @@ target_link_options(swiommu_preloaded PRIVATE ${wrap_options} LINKER:--wrap=memf
 target_compile_options(swiommu_preloaded PRIVATE -U_FORTIFY_SOURCE)
 swiommu_settings(swiommu_preloaded)
 set(SWIOMMU_SANITIZE ${sanitize})
+if(SWIOMMU_SANITIZE)
+  set_target_properties(swiommu_preloaded PROPERTIES EXCLUDE_FROM_ALL ON)  # built if a test wants it
+endif()

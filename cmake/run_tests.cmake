@@ -9,6 +9,7 @@ foreach(source ${run_programs})
   target_include_directories(run_${name} PRIVATE include src)
   target_compile_options(run_${name} PRIVATE -Wall -Wextra -Wno-missing-field-initializers)
   target_link_libraries(run_${name} PRIVATE Threads::Threads)
+  add_dependencies(run_${name} swiommu_preloaded)
   add_test(NAME Run.${name} COMMAND
     swiommu_tool run --profile kernel-selftest --log ${CMAKE_CURRENT_BINARY_DIR}/run-${name}.log -- $<TARGET_FILE:run_${name}>)
   set_tests_properties(Run.${name} PROPERTIES TIMEOUT ${SWIOMMU_TEST_TIMEOUT})

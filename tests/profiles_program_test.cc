@@ -14,8 +14,7 @@ TEST(ProfilesProgram, ListsAllWithALineEach) {
        {"intel-vtd", "arm-smmuv3", "amd", "riscv", "s390-zpci", "kernel-selftest", "kernel-selftest-7.3"})
     EXPECT_NE(run.out.find(std::string("\n") + name + " "), std::string::npos) << name;
   auto const json = run_program({"profiles", "--json"});
-  EXPECT_TRUE(json.out.starts_with(
-      R"({"profile":"intel-vtd","hardware":"intel-vtd","format":"x86-64","description":")"))
+  EXPECT_TRUE(json.out.starts_with(R"({"profile":"intel-vtd","hardware":"intel-vtd","format":"x86-64","description":")"))
       << json.out;
 }
 
@@ -23,7 +22,8 @@ TEST(ProfilesProgram, ShowsOne) {
   auto const run = run_program({"profiles", "intel-vtd"});
   EXPECT_EQ(run.status, 0);
   for (char const* const part :
-       {"intel-vtd: Intel VT-d in scalable mode", "  ecap            0x", "  usual           x86-64, 4 levels, pages of 4K 2M 1G, iovas [0x0, 0x7fffffffffff]",
+       {"intel-vtd: Intel VT-d in scalable mode", "  ecap            0x",
+        "  usual           x86-64, 4 levels, pages of 4K 2M 1G, iovas [0x0, 0x7fffffffffff]",
         "  nesting_parent  vtd-second-stage, 4 levels", "writable mappings only", "nested domains    vtd-s1",
         "PASIDs            1048576", "reserved          [0xfee00000, 0xfeefffff] msi"})
     EXPECT_NE(run.out.find(part), std::string::npos) << part << "\n" << run.out;

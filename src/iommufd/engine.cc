@@ -13,23 +13,22 @@ std::shared_ptr<selftest::MockDriver> make_mock_driver(Profile const& profile) {
 
 }  // namespace
 
-Engine::Engine(Profile profile, CallLog log, std::shared_ptr<HostAddressSpace> addresses, Host host)
+Engine::Engine(Profile profile, std::shared_ptr<HostAddressSpace> addresses, Host host)
     : profile_(std::move(profile)),
-      log_(std::move(log)),
       addresses_(std::move(addresses)),
       host_(std::move(host)),
       mock_driver_(make_mock_driver(profile_)) {}
 
 Engine::~Engine() = default;
 
-Result<std::shared_ptr<Engine>> Engine::create(Profile profile, CallLog log) {
+Result<std::shared_ptr<Engine>> Engine::create(Profile profile) {
   return guarded([&]() -> Result<std::shared_ptr<Engine>> {
     auto space = HostAddressSpace::create();
     if (!space) return std::unexpected(std::move(space).error());
     std::shared_ptr<HostAddressSpace> addresses = std::move(*space);
     auto host = Host::create(addresses);
     if (!host) return std::unexpected(std::move(host).error());
-    return std::shared_ptr<Engine>(new Engine(std::move(profile), std::move(log), std::move(addresses), std::move(*host)));
+    return std::shared_ptr<Engine>(new Engine(std::move(profile), std::move(addresses), std::move(*host)));
   });
 }
 

@@ -5,9 +5,7 @@
 
 namespace swiommu::iommufd {
 
-IoAddressSpace::Options File::space_options() const {
-  return {.within_host_pages = engine_->profile().name.starts_with("kernel-selftest")};
-}
+IoAddressSpace::Options File::space_options() const { return {.within_host_pages = !engine_->profile().leaves_span_pages}; }
 
 // Nobody uses it any more, so no domain and no access is attached.
 Ioas::~Ioas() { (void)space_->unmap_all(); }

@@ -11,6 +11,7 @@
 #include "run/environment.h"
 #include "run/program_file.h"
 #include "swiommu/iommufd/caller.h"
+#include "swiommu/profile/load_profile.h"
 
 namespace swiommu::run {
 namespace {
@@ -46,6 +47,16 @@ Result<> set(char const* variable, std::string const& value) {
   return {};
 }
 
+// What is wrong with a profile is said before the program starts.
+Result<> prepare_profile(std::string const& profile) {
+  if (profile.empty()) return set(profile_variable, profile);
+  if (auto const loaded = load_profile(profile); !loaded) return fail(EINVAL, loaded.error().about);
+  bool const builtin = profile.find('/') == std::string::npos && !profile.ends_with(".json");
+  auto const name = builtin ? Result<std::string>(profile) : absolute(profile);
+  if (!name) return std::unexpected(name.error());
+  return set(profile_variable, *name);
+}
+
 // Each process adds lines; what an earlier run wrote goes.
 Result<> prepare_log(std::string const& log) {
   if (log.empty() || log == "-") return set(log_variable, log);
@@ -66,8 +77,8 @@ Result<> launch(Launch const& launch) {
   if (!library) return std::unexpected(library.error());
   if (char const* const others = std::getenv("LD_PRELOAD"); others != nullptr && *others != 0)
     *library = fmt::format("{}:{}", others, *library);
+  SWIOMMU_TRY(prepare_profile(launch.profile));
   SWIOMMU_TRY(prepare_log(launch.log));
-  SWIOMMU_TRY(set(profile_variable, launch.profile));
   SWIOMMU_TRY(set("LD_PRELOAD", *library));
 
   std::vector<char*> arguments;

@@ -26,7 +26,7 @@ Result<Owner*> Owner::get() {
   return guarded([&]() -> Result<Owner*> {
     auto profile = chosen_profile();
     if (!profile) return std::unexpected(std::move(profile).error());
-    auto engine = iommufd::Engine::create(std::move(*profile), {});
+    auto engine = iommufd::Engine::create(std::move(*profile));
     if (!engine) return std::unexpected(std::move(engine).error());
     (*engine)->addresses().expect_losses();
     auto process = (*engine)->processes().find(state.pid, static_cast<std::uint32_t>(kernel_call(SYS_getuid)));

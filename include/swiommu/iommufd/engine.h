@@ -1,9 +1,7 @@
 // The whole of /dev/iommu for one process that owns it: what all files that are opened share.
 #pragma once
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <string_view>
 
 #include "swiommu/base/result.h"
 #include "swiommu/domain/host.h"
@@ -19,14 +17,11 @@ class MockDriver;
 
 namespace swiommu::iommufd {
 
-// One line a call, without a line feed. From any thread.
-using CallLog = std::function<void(std::string_view line)>;
-
 // Threads: everything from any thread. Files keep the engine alive.
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
   // ENOMEM; ENOSYS.
-  static Result<std::shared_ptr<Engine>> create(Profile profile, CallLog log = {});
+  static Result<std::shared_ptr<Engine>> create(Profile profile);
   ~Engine();
   Engine(Engine const&) = delete;
   Engine& operator=(Engine const&) = delete;
@@ -42,15 +37,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // To be told what the program does to its memory, where nobody promises to keep it.
   [[nodiscard]] Relocations& relocations() { return relocations_; }
   [[nodiscard]] Processes& processes() { return processes_; }
-  [[nodiscard]] CallLog const& log() const { return log_; }
   // The IOMMU of the kernel's selftests, if the profile is theirs; else nullptr.
   [[nodiscard]] std::shared_ptr<selftest::MockDriver> const& mock_driver() const { return mock_driver_; }
 
  private:
-  Engine(Profile profile, CallLog log, std::shared_ptr<HostAddressSpace> addresses, Host host);
+  Engine(Profile profile, std::shared_ptr<HostAddressSpace> addresses, Host host);
 
   Profile const profile_;
-  CallLog const log_;
   std::shared_ptr<HostAddressSpace> const addresses_;
   Host const host_;
   Relocations relocations_{addresses_};
