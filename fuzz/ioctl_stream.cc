@@ -8,6 +8,7 @@
 #include "fake_caller.h"
 #include "fuzz_input.h"
 #include "ioctl_grammar.h"
+#include "swiommu/profile/load_profile.h"
 
 using namespace swiommu;
 using namespace swiommu::iommufd;
@@ -157,7 +158,7 @@ struct World {
   std::shared_ptr<Engine> engine;
 
   World() {
-    auto made = Engine::create(Profile{.name = "kernel-selftest"});
+    auto made = Engine::create(load_profile("kernel-selftest").value());
     require(made.has_value());
     engine = std::move(*made);
   }

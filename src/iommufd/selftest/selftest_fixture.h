@@ -10,6 +10,7 @@
 #include "fake_caller.h"
 #include "iommufd/selftest/mock_hardware.h"
 #include "iommufd/selftest/test_command.h"
+#include "swiommu/profile/load_profile.h"
 #include "swiommu/uapi/iommufd.h"
 
 namespace swiommu::iommufd::selftest {
@@ -41,7 +42,7 @@ class SelftestFixture : public testing::Test {
   };
 
   explicit SelftestFixture(char const* profile = "kernel-selftest")
-      : engine_(Engine::create(Profile{.name = profile}).value()),
+      : engine_(Engine::create(load_profile(profile).value()).value()),
         caller_(*engine_, ::getpid()),
         file_(engine_->open().value()) {}
 
