@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/sabotage.h"
 #include "domain/undo.h"
 
 namespace swiommu {
@@ -30,11 +31,13 @@ Result<void> pin(Area const& area) {
 
 void unpin(Area const& area) noexcept {
   Range const pages = pages_of(area);
+  if (sabotaged("pin-leaked")) return;
   area.pages->unpin(pages.start, pages.last);
 }
 
 // Cannot fail: nobody here is inside a guard, and the range holds whole mappings only, whose entries nobody else is in.
 void uninstall(PagingDomain& domain, Range iovas) noexcept {
+  if (sabotaged("unmap-skipped")) return;
   [[maybe_unused]] auto const unmapped = domain.unmap(iovas);
   assert(unmapped);
 }
@@ -74,6 +77,7 @@ Result<void> AreaTable::install(PagingDomain& domain, Area const& area) const {
   unsigned const largest = largest_leaf_lg2(domain, area);
   std::optional<Range> done;
   auto const installed = for_each_row(area, area.iovas, [&](Range iovas, HostAddress address) -> Result<void> {
+    if (sabotaged("wrong-page-mapped")) address = address + host_page_size;
     SWIOMMU_TRY(domain.map(iovas, address, area.attributes, largest));
     done = {area.iovas.start, iovas.last};
     return {};

@@ -1,5 +1,7 @@
 #include "swiommu/domain/paging_domain.h"
 
+#include "base/sabotage.h"
+
 namespace swiommu {
 
 Result<std::shared_ptr<PagingDomain>> PagingDomain::create(Host const& host, FormatConfiguration const& format, Limits limits) {
@@ -53,6 +55,7 @@ Result<std::uint64_t> PagingDomain::unmap(Range guest, Cut cut) {
 
 Result<void> PagingDomain::read_dirty(Range guest, Clear clear, FunctionRef<void(Range)> report) {
   SWIOMMU_TRY(refuse_inside_guard());
+  if (sabotaged("dirty-bits-kept")) clear = Clear::no;
   SWIOMMU_TRY(table_->read_flags(Flag::dirty, guest, clear, report));
   // A port that has cached "dirty already" must set the flag anew, and what it is writing now must be visible.
   if (clear == Clear::yes) make_stale(guest);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/sabotage.h"
 #include "iommufd/device_group.h"
 #include "iommufd/file.h"
 #include "iommufd/ioas.h"
@@ -177,7 +178,7 @@ Result<void> DeviceObject::attach_to(std::shared_ptr<Hwpt> const& hwpt, std::opt
     attach.devices.push_back({this, Use<Hwpt>(hwpt)});
     return {};
   });
-  if (!attached && first) group.attaches().erase(at);
+  if (!attached && first && !sabotaged("rollback-skipped")) group.attaches().erase(at);
   return attached;
 }
 
@@ -208,6 +209,7 @@ Result<void> DeviceObject::replace_by(std::shared_ptr<Hwpt> const& hwpt, std::op
   if (moves)
     for (auto const& device : attach.devices) device.object->release(*from);
   auto const old = std::exchange(attach.hwpt, hwpt);
+  if (sabotaged("user-kept")) new Use<Hwpt>(old);
   for (auto& device : attach.devices) device.hwpt = Use<Hwpt>(hwpt);
   destroy_if_automatic(*old);
   return {};

@@ -93,6 +93,11 @@ PinCounts Owner::counts(pid_t pid) const {
   return {process->pinned_pages.load(std::memory_order_relaxed), process->locked_pages.load(std::memory_order_relaxed)};
 }
 
+void Owner::with_file(std::uint64_t id, FunctionRef<void(OwnFile&)> function) {
+  std::lock_guard const lock(release_mutex_);
+  if (auto const file = find(id)) function(*file);
+}
+
 void Owner::release_if_unheld(std::uint64_t id) {
   std::lock_guard const lock(release_mutex_);
   auto const file = find(id);

@@ -8,6 +8,7 @@
 #include "run/descriptor_table.h"
 #include "run/own_file.h"
 #include "run/service.h"
+#include "swiommu/base/function_ref.h"
 #include "swiommu/iommufd/engine.h"
 
 namespace swiommu::run {
@@ -30,6 +31,8 @@ class Owner {
   bool hold(int descriptor, std::uint64_t id);
 
   [[nodiscard]] std::shared_ptr<OwnFile> find(std::uint64_t id) const;
+  // Calls back with the file, if it is still there; it is not released meanwhile.
+  void with_file(std::uint64_t id, FunctionRef<void(OwnFile&)> function);
   // If no process has a descriptor of the file, it is gone when this returns, or when the calls under way end.
   void release_if_unheld(std::uint64_t id);
 

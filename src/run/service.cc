@@ -48,10 +48,8 @@ void* Service::wait_for_events(void* argument) {
     long const count = kernel_call(SYS_epoll_pwait, service.events_, events.data(), events.size(), -1, nullptr, 8);
     if (count < 0 && count != -EINTR) return nullptr;
     for (long at = 0; at < count; at++) {
-      auto file = service.owner_.find(events[at].data.u64);
-      if (!file) continue;
-      if ((events[at].events & EPOLLIN) != 0) service.greet(*file);
-      file.reset();
+      if ((events[at].events & EPOLLIN) != 0)
+        service.owner_.with_file(events[at].data.u64, [&](OwnFile& file) { service.greet(file); });
       if ((events[at].events & EPOLLHUP) != 0) service.owner_.release_if_unheld(events[at].data.u64);
     }
   }

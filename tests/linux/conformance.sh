@@ -15,7 +15,8 @@ usage: ./dev conformance [OPTION...]
   -t NAME         only tests whose name matches; FIXTURE.VARIANT.TEST, * and ? match anything; may be repeated
   --list          print the names of the tests
   --log DIR       keep what every test printed, and the log of its ioctls, in DIR/V/
-  --sabotage      for each deliberate defect, build the library with it and demand that a test fails
+  --sabotage      for each of ten deliberate defects, build the library with it, and demand that a test fails; with the
+                  last of the versions
 END
 }
 
@@ -34,7 +35,8 @@ while (($#)); do
 done
 if ((${#versions[@]} == 0)); then versions=(6.12 7.2 7.3); fi
 jobs=$(nproc)
-seconds=${SWIOMMU_CONFORMANCE_TIMEOUT:-60} # for one test; the harness itself ends it after 30
+seconds=60 # for one test; the harness itself ends it after 30
+programs=build/release
 
 say() { printf '%s\n' "conformance: $*" >&2; }
 
@@ -74,8 +76,8 @@ run_test() {
     echo "not run: no 2 MiB huge pages" >"$output.result"
     return
   fi
-  timeout --kill-after=5 "$seconds" build/release/swiommu run --profile "$(profile_of "$version")" --log "$output.ioctls" \
-    ${SWIOMMU_CONFORMANCE_PRELOAD:+--preload "$SWIOMMU_CONFORMANCE_PRELOAD"} -- "$(program_of "$version" "$name")" -r "$name" >"$output.out" 2>&1 </dev/null || status=$?
+  timeout --kill-after=5 "$seconds" "$programs/swiommu" run --profile "$(profile_of "$version")" --log "$output.ioctls" -- \
+    "$(program_of "$version" "$name")" -r "$name" >"$output.out" 2>&1 </dev/null || status=$?
   result_of "$output.out" "$status" "$name" >"$output.result"
 }
 
@@ -128,7 +130,7 @@ fi
 reserve_huge_pages
 if ((sabotage)); then
   source tests/linux/sabotage.sh
-  sabotage_all
+  sabotage_all "${ready[-1]}"
   exit
 fi
 for version in "${ready[@]}"; do

@@ -1,5 +1,6 @@
 #include "iommufd/selftest/mock_nested.h"
 
+#include "base/sabotage.h"
 #include "swiommu/uapi/iommufd.h"
 
 namespace swiommu::iommufd::selftest {
@@ -26,10 +27,9 @@ Result<void> MockNested::invalidate(InvalidationArray& entries) {
     if ((entry->flags & ~mock_invalidate_all) != 0) return fail(EOPNOTSUPP, "an invalidation with an unknown flag");
     if (entry->entry >= mock_iotlb_entries) return fail(EINVAL, "the mock IOTLB has no such entry");
     SWIOMMU_TRY(domain_->invalidate(Range::all()));
-    if ((entry->flags & mock_invalidate_all) != 0)
-      iotlb_.fill(0);
-    else
-      iotlb_[entry->entry] = 0;
+    bool const all = (entry->flags & mock_invalidate_all) != 0;
+    for (std::uint32_t cached = 0; cached < mock_iotlb_entries; cached++)
+      if ((all || cached == entry->entry) && !sabotaged("invalidation-ignored")) iotlb_[cached] = 0;
     entries.set_done(at + 1);
   }
   return {};

