@@ -31,7 +31,10 @@ Result<void> pin(Area const& area) {
 
 void unpin(Area const& area) noexcept {
   Range const pages = pages_of(area);
-  if (sabotaged("pin-leaked")) return;
+  if (sabotaged("pin-leaked")) {
+    new std::shared_ptr<Pages>(area.pages);  // else they would be unpinned with their last user
+    return;
+  }
   area.pages->unpin(pages.start, pages.last);
 }
 

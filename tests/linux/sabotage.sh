@@ -46,4 +46,4 @@ sabotage_all() {
 }
 
 # abbreviate: the first few names of the input
-abbreviate() { awk 'NR <= 3 { printf "%s%s", NR > 1 ? ", " : "", $0 } END { if (NR > 3) printf ", ..." }'; }
+abbreviate() { awk 'NR <= 3 { printf "%s%s", (NR > 1 ? ", " : ""), $0 } END { if (NR > 3) printf ", ..." }'; }
