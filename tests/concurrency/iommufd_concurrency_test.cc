@@ -28,7 +28,7 @@ class Worker {
 
   void run() {
     std::atomic<bool> stop = false;
-    std::jthread const dma([&] { do_dma(stop); });
+    std::jthread const dma([&, random = random_] { do_dma(stop, random); });
     for (unsigned n = 0; n < conformance::effort(steps); n++) step();
     stop = true;
   }
@@ -195,14 +195,14 @@ class Worker {
     call(IOMMU_GET_HW_INFO, arguments);
   }
 
-  void do_dma(std::atomic<bool> const& stop) {
+  // Several devices may have the same memory: what each of them does there is atomic.
+  void do_dma(std::atomic<bool> const& stop, std::mt19937_64 random) {
     auto const port = physical_->device()->open_port().value();
-    std::mt19937_64 random(random_.default_seed);
     while (!stop) {
-      std::uint64_t word = random();
+      std::uint64_t const word = random();
       Iova const at(0x100000 + random() % (64 * page_size) / 8 * 8);
       auto const pasid = random() % 2 == 0 ? std::optional<Pasid>(1 + random() % 3) : std::nullopt;
-      std::ignore = random() % 2 == 0 ? port->read(at, &word, sizeof word, pasid) : port->write(at, &word, sizeof word, pasid);
+      std::ignore = random() % 2 == 0 ? port->fetch_add(at, word, pasid) : port->swap(at, word, pasid);
       if (random() % 16 == 0)
         std::ignore = physical_->report({.pasid = pasid, .group = 1, .last = random() % 2 == 0, .iova = at.value});
     }
