@@ -36,14 +36,17 @@ set(exports ${CMAKE_CURRENT_BINARY_DIR}/run-exports.map)
 file(CONFIGURE OUTPUT ${exports} CONTENT "{ global: ${exported}; local: *; };\n" @ONLY)
 
 add_library(swiommu_preloaded SHARED ${preload_sources})
-set_target_properties(swiommu_preloaded PROPERTIES OUTPUT_NAME swiommu-run LINK_DEPENDS ${exports})
+set_target_properties(swiommu_preloaded PROPERTIES OUTPUT_NAME swiommu-run)
+set(link_depends ${exports})
 target_include_directories(swiommu_preloaded PRIVATE src)
 # the objects of the archives, not their dependencies: no library may be needed in the end
 foreach(inside ${run_inside})
   target_link_libraries(swiommu_preloaded PRIVATE $<TARGET_FILE:${inside}>)
   add_dependencies(swiommu_preloaded ${inside})
+  list(APPEND link_depends $<TARGET_FILE:${inside}>)
   target_include_directories(swiommu_preloaded PRIVATE $<TARGET_PROPERTY:${inside},INTERFACE_INCLUDE_DIRECTORIES>)
 endforeach()
+set_target_properties(swiommu_preloaded PROPERTIES LINK_DEPENDS "${link_depends}")
 list(TRANSFORM wrapped_names PREPEND "LINKER:--wrap=" OUTPUT_VARIABLE wrap_options)
 target_link_options(swiommu_preloaded PRIVATE ${wrap_options} LINKER:--wrap=memfd_create -static-libstdc++ -static-libgcc
   LINKER:--version-script=${exports} LINKER:--as-needed LINKER:-z,defs LINKER:-z,nodelete LINKER:-z,now)

@@ -40,10 +40,10 @@ bool AskedBack::answer(Received const& question) {
   }
 }
 
-bool AskedBack::reply(int error, std::uint64_t value, std::uint64_t second, int descriptor) {
+bool AskedBack::reply(int error, std::uint64_t value, std::uint64_t second) {
   Message message{Say::result, error};
   message.words = {value, second};
-  return send(connection_, message, {}, descriptor);
+  return send(connection_, message);
 }
 
 bool AskedBack::install(Received const& question) {
@@ -68,7 +68,9 @@ bool AskedBack::borrow(Message const& question) {
 
 bool AskedBack::share(Message const& question) {
   SharedOutMemory const memory = share_out(question.words[0], question.words[1], question.words[2] != 0);
-  bool const replied = reply(memory.error, memory.offset, 0, memory.descriptor);
+  Message message{Say::result, memory.error};
+  message.words = {memory.offset, memory.file.device, memory.file.inode};
+  bool const replied = send(connection_, message, {}, memory.descriptor);
   if (memory.descriptor >= 0) kernel_call(SYS_close, memory.descriptor);
   return replied;
 }

@@ -21,7 +21,7 @@ class AskedBack {
   bool share(Message const& question);
   bool copy_in(Message const& question);
   bool copy_out(Received const& question);
-  bool reply(int error, std::uint64_t value = 0, std::uint64_t second = 0, int descriptor = -1);
+  bool reply(int error, std::uint64_t value = 0, std::uint64_t second = 0);
 
   int const connection_;
   std::array<std::byte, most_bytes> bytes_;

@@ -29,7 +29,8 @@ enum class Say : std::uint32_t {
   uninstall,  // number of a descriptor
   identify,   // number of a descriptor. Answer: number of the owner's file behind it, and the owner's token
   borrow,     // number of a descriptor. Answer: the descriptor
-  memory,     // address, length, writable. Answer: a descriptor of the memory, words[0] the offset of its first byte
+  memory,     // address, length, writable. Answer: a descriptor of the memory, words[0] the offset of its first byte; or
+              // none, and words[1] the device and words[2] the inode that /proc/self/maps names
   copy_in,    // address, length. Answer: bytes
   copy_out,   // address. Bytes
 

@@ -124,9 +124,10 @@ Result<std::unique_ptr<Backing>> RemoteCaller::memory(std::uint64_t address, std
   if (!answer) return gone();
   iommufd::OwnedDescriptor const file(answer->descriptor);
   std::uint64_t const offset = answer->message.words[0], page_offset = address & (host_page_size - 1);
+  MappedFile const named{answer->message.words[1], answer->message.words[2]};
   bool const plausible = (offset & (host_page_size - 1)) == page_offset;
-  return RemoteMemory::create(owner_.engine().addresses(), peer_, plausible ? file.get() : -1, {offset, length, page_offset},
-                              writable);
+  return RemoteMemory::create(owner_.engine().addresses(), peer_, plausible ? file.get() : -1,
+                              {offset, length, page_offset, plausible ? named : MappedFile{}}, writable);
 }
 
 Result<std::unique_ptr<Backing>> RemoteCaller::file_memory(int descriptor, std::uint64_t offset, std::uint64_t length,

@@ -28,16 +28,19 @@ Result<std::unique_ptr<Backing>> as_backing(Result<std::unique_ptr<T>> made) {
 Result<std::unique_ptr<Backing>> RemoteMemory::create(HostAddressSpace& space, std::shared_ptr<Peer const> process, int file,
                                                       Place place, bool writable) {
   return guarded([&]() -> Result<std::unique_ptr<Backing>> {
-    bool shared = file >= 0;
+    bool shared = file >= 0 ? in_memory(file) : place.file.inode != 0;
     Result<std::unique_ptr<Backing>> mapped = nullptr;
-    if (shared) mapped = as_backing(FileMemory::create(space, file, place.offset, place.length, writable));
-    if (!shared || !in_memory(file)) {
+    if (shared && file >= 0) mapped = as_backing(FileMemory::create(space, file, place.offset, place.length, writable));
+    if (shared && file < 0) {
+      mapped = TwinMemory::create(space, place.file, place.offset, place.length, writable);
+      shared = mapped || mapped.error().code != ENOENT;
+    }
+    if (!shared) {
       // Stands for what can never be pinned.
       long const nothing = kernel_call(SYS_memfd_create, "swiommu-nothing", 1U);
       if (nothing < 0) return fail(static_cast<int>(-nothing), "cannot make a memfd");
       iommufd::OwnedDescriptor const owned(static_cast<int>(nothing));
       mapped = as_backing(FileMemory::create(space, owned.get(), place.page_offset, place.length, writable));
-      shared = false;
     }
     if (!mapped) return mapped;
     return std::unique_ptr<Backing>(new RemoteMemory(space, std::move(*mapped), std::move(process), shared));

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "run/peer.h"
+#include "run/twin_memory.h"
 #include "swiommu/memory/backing.h"
 
 namespace swiommu::run {
@@ -15,8 +16,10 @@ class RemoteMemory final : public Backing {
     std::uint64_t offset;       // of the first byte in the file
     std::uint64_t length;       // > 0
     std::uint64_t page_offset;  // of the first byte in its page, in the process
+    MappedFile file;            // where the process could give no descriptor of it
   };
-  // `file` -1: it had nothing to share, so pinning will give EFAULT. The descriptor stays the caller's.
+  // `file` -1: it had no descriptor to share. If the memory is not mapped here either, pinning will give EFAULT. The descriptor
+  // stays the caller's.
   // EOVERFLOW; ENOSPC; ENOMEM.
   static Result<std::unique_ptr<Backing>> create(HostAddressSpace& space, std::shared_ptr<Peer const> process, int file,
                                                  Place place, bool writable);

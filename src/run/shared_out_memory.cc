@@ -94,8 +94,8 @@ SharedOutMemory share_out(std::uint64_t address, std::uint64_t length, bool writ
     if (range->shared) {
       if (range->start > start || range->end < end) return refuse("it is shared memory in several pieces", address, length);
       int const file = open_mapped_file(*range, writable);
-      if (file < 0) return refuse("the shared file behind it cannot be opened", address, length);
-      return {0, file, range->offset + (address - range->start)};
+      std::uint64_t const offset = range->offset + (address - range->start);
+      return {0, file, offset, file < 0 ? MappedFile{range->device, range->inode} : MappedFile{}};
     }
     if (range->name == "[stack]") return refuse("it is part of a stack", address, length);
     covered = range->end;

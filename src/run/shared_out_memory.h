@@ -2,12 +2,15 @@
 #pragma once
 #include <cstdint>
 
+#include "run/twin_memory.h"
+
 namespace swiommu::run {
 
 struct SharedOutMemory {
   int error = 0;             // EFAULT: nothing that could be shared
   int descriptor = -1;       // of a file that holds the memory; the caller's to close
   std::uint64_t offset = 0;  // of the first byte in it
+  MappedFile file;           // if there is no descriptor: the other one may have it mapped, too
 };
 
 // Private memory is moved into a memfd, which is mapped in its place: the contents stay, and so do the protections. What other

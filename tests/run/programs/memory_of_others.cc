@@ -34,17 +34,18 @@ void* memory(int flags, std::uint64_t length = 16 * page) {
 }
 
 // The child maps its memory and lives: both see each other's writes.
-void shared_while_it_lives(int flags) {
+void shared_while_it_lives(int flags, bool inherited) {
   int const fd = open_iommu();
   std::uint32_t const ioas = make_address_space(fd);
   make_device(fd, ioas);
   std::uint32_t const access = make_access(fd, ioas);
   int to_child[2], to_parent[2];
   CHECK(pipe(to_child) == 0 && pipe(to_parent) == 0);
+  auto* data = static_cast<char*>(memory(flags));
   pid_t const child = fork();
   char byte = 0;
   if (child == 0) {
-    auto* const data = static_cast<char*>(memory(flags));
+    if (!inherited) data = static_cast<char*>(memory(flags));
     strcpy(data + 5 * page, "written before");
     CHECK(map_memory(fd, ioas, data + page, 8 * page, first_iova) == 0);
     CHECK(strcmp(data + 5 * page, "written before") == 0);
@@ -64,14 +65,16 @@ void shared_while_it_lives(int flags) {
   CHECK(transfer(fd, access, first_iova + 5 * page, bytes, 14, 0) == 0 && strcmp(bytes, "written after") == 0);
   close(fd), close(static_cast<int>(access));
   for (int end : {0, 1}) close(to_child[end]), close(to_parent[end]);
+  munmap(data, 16 * page);
 }
 
 // Nothing pinned it before the child was gone, so it is gone too.
 void gone_with_its_process(int flags) {
   int const fd = open_iommu();
   std::uint32_t const ioas = make_address_space(fd);
+  void* const data = memory(flags);
   pid_t const child = fork();
-  if (child == 0) _exit(map_memory(fd, ioas, memory(flags), 4 * page, first_iova));
+  if (child == 0) _exit(map_memory(fd, ioas, data, 4 * page, first_iova));
   expect_exit(child, 0);
   TestCommand command = test_command(TestOperation::mock_domain, ioas);
   CHECK(run_test_command(fd, command) == -1 && errno == EFAULT);
@@ -148,8 +151,11 @@ void through_descriptors() {
 }  // namespace
 
 int main() {
-  shared_while_it_lives(MAP_PRIVATE);
-  shared_while_it_lives(MAP_SHARED);
+  shared_while_it_lives(MAP_PRIVATE, true);
+  shared_while_it_lives(MAP_PRIVATE, false);
+  shared_while_it_lives(MAP_SHARED, true);
+  // Nobody but root gets at anonymous memory that is shared and not mapped in the owner.
+  if (geteuid() == 0) shared_while_it_lives(MAP_SHARED, false);
   gone_with_its_process(MAP_PRIVATE);
   gone_with_its_process(MAP_SHARED);
   not_there();
