@@ -37,6 +37,8 @@ bool Connection::start(Owner& owner, std::uint64_t file_id, int socket) {
   return true;
 }
 
+unsigned Connection::count() { return connections.load(); }
+
 Connection::~Connection() {
   close_internal(socket_);
   connections.fetch_sub(1);

@@ -17,6 +17,7 @@ class Connection {
   // Takes the socket over, if it can. False: no thread, or too many connections.
   static bool start(Owner& owner, std::uint64_t file_id, int socket);
   ~Connection();
+  [[nodiscard]] static unsigned count();
   Connection(Connection const&) = delete;
   Connection& operator=(Connection const&) = delete;
 

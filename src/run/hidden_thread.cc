@@ -2,15 +2,35 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
+
+#include <memory>
+#include <new>
 
 #include "run/kernel_call.h"
 
 namespace swiommu::run {
+namespace {
+
+struct Body {
+  void* (*function)(void*);
+  void* argument;
+};
+
+void* run_named(void* memory) {
+  std::unique_ptr<Body> const owned(static_cast<Body*>(memory));
+  Body const body = *owned;
+  kernel_call(SYS_prctl, PR_SET_NAME, "swiommu");  // for those who look at threads
+  return body.function(body.argument);
+}
+
+}  // namespace
 
 bool start_hidden_thread(void* (*body)(void*), void* argument) {
   constexpr std::size_t stack_size = 512 << 10;
+  std::unique_ptr<Body> memory(new (std::nothrow) Body{body, argument});
   pthread_attr_t attributes;
-  if (pthread_attr_init(&attributes) != 0) return false;
+  if (!memory || pthread_attr_init(&attributes) != 0) return false;
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attributes, stack_size);
   // The kernel's own call: the C library keeps two signals for itself, which other threads send for setuid and cancellation.
@@ -18,7 +38,8 @@ bool start_hidden_thread(void* (*body)(void*), void* argument) {
   unsigned long before = 0;
   kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
   pthread_t thread;
-  bool const started = pthread_create(&thread, &attributes, body, argument) == 0;
+  bool const started = pthread_create(&thread, &attributes, &run_named, memory.get()) == 0;
+  if (started) static_cast<void>(memory.release());
   kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof before);
   pthread_attr_destroy(&attributes);
   return started;

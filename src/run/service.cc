@@ -4,9 +4,11 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <memory>
 
 #include "run/connection.h"
+#include "run/ended_program.h"
 #include "run/hidden_thread.h"
 #include "run/kernel_call.h"
 #include "run/message.h"
@@ -14,6 +16,9 @@
 #include "run/process_state.h"
 
 namespace swiommu::run {
+namespace {
+constexpr int look_after_milliseconds = 1000;
+}
 
 Service::Service(Owner& owner)
     : owner_(owner), events_(make_internal(static_cast<int>(kernel_call(SYS_epoll_create1, EPOLL_CLOEXEC)))) {}
@@ -45,8 +50,10 @@ void* Service::wait_for_events(void* argument) {
   auto& service = *static_cast<Service*>(argument);
   std::array<epoll_event, 16> events;
   for (;;) {
-    long const count = kernel_call(SYS_epoll_pwait, service.events_, events.data(), events.size(), -1, nullptr, 8);
+    long const count =
+        kernel_call(SYS_epoll_pwait, service.events_, events.data(), events.size(), look_after_milliseconds, nullptr, 8);
     if (count < 0 && count != -EINTR) return nullptr;
+    if (count == 0 && program_has_ended(1 + Connection::count())) std::exit(0);  // as the last thread of a program does
     for (long at = 0; at < count; at++) {
       if ((events[at].events & EPOLLIN) != 0)
         service.owner_.with_file(events[at].data.u64, [&](OwnFile& file) { service.greet(file); });

@@ -31,6 +31,10 @@ SWIOMMU_EXPORTED(preadv, run_preadv)
 SWIOMMU_EXPORTED(preadv64, run_preadv64)
 SWIOMMU_EXPORTED(pwritev, run_pwritev)
 SWIOMMU_EXPORTED(pwritev64, run_pwritev64)
+SWIOMMU_EXPORTED(preadv2, run_preadv2)
+SWIOMMU_EXPORTED(preadv64v2, run_preadv64v2)
+SWIOMMU_EXPORTED(pwritev2, run_pwritev2)
+SWIOMMU_EXPORTED(pwritev64v2, run_pwritev64v2)
 
 namespace {
 
@@ -139,4 +143,24 @@ ssize_t run_pwritev(int descriptor, iovec const* parts, int count, off_t at) {
 ssize_t run_pwritev64(int descriptor, iovec const* parts, int count, off_t at) {
   if (table().has(descriptor)) return answer(transfer_vector(Direction::out, descriptor, parts, count, at));
   return SWIOMMU_NEXT(pwritev64, run_pwritev64)(descriptor, parts, count, at);
+}
+
+ssize_t run_preadv2(int descriptor, iovec const* parts, int count, off_t at, int flags) {
+  if (table().has(descriptor)) return answer(transfer_vector(Direction::in, descriptor, parts, count, at == -1 ? 0 : at));
+  return SWIOMMU_NEXT(preadv2, run_preadv2)(descriptor, parts, count, at, flags);
+}
+
+ssize_t run_preadv64v2(int descriptor, iovec const* parts, int count, off_t at, int flags) {
+  if (table().has(descriptor)) return answer(transfer_vector(Direction::in, descriptor, parts, count, at == -1 ? 0 : at));
+  return SWIOMMU_NEXT(preadv64v2, run_preadv64v2)(descriptor, parts, count, at, flags);
+}
+
+ssize_t run_pwritev2(int descriptor, iovec const* parts, int count, off_t at, int flags) {
+  if (table().has(descriptor)) return answer(transfer_vector(Direction::out, descriptor, parts, count, at == -1 ? 0 : at));
+  return SWIOMMU_NEXT(pwritev2, run_pwritev2)(descriptor, parts, count, at, flags);
+}
+
+ssize_t run_pwritev64v2(int descriptor, iovec const* parts, int count, off_t at, int flags) {
+  if (table().has(descriptor)) return answer(transfer_vector(Direction::out, descriptor, parts, count, at == -1 ? 0 : at));
+  return SWIOMMU_NEXT(pwritev64v2, run_pwritev64v2)(descriptor, parts, count, at, flags);
 }

@@ -54,6 +54,10 @@ ssize_t run_preadv(int descriptor, iovec const* parts, int count, off_t at);
 ssize_t run_preadv64(int descriptor, iovec const* parts, int count, off_t at);
 ssize_t run_pwritev(int descriptor, iovec const* parts, int count, off_t at);
 ssize_t run_pwritev64(int descriptor, iovec const* parts, int count, off_t at);
+ssize_t run_preadv2(int descriptor, iovec const* parts, int count, off_t at, int flags);
+ssize_t run_preadv64v2(int descriptor, iovec const* parts, int count, off_t at, int flags);
+ssize_t run_pwritev2(int descriptor, iovec const* parts, int count, off_t at, int flags);
+ssize_t run_pwritev64v2(int descriptor, iovec const* parts, int count, off_t at, int flags);
 
 // memory.cc
 void* run_mmap(void* at, size_t length, int protection, int flags, int descriptor, off_t offset);
