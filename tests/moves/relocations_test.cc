@@ -3,7 +3,11 @@
 
 #include <unistd.h>
 
+#include "failing_new.h"
 #include "program_memory.h"
+#include "swiommu/domain/nested_domain.h"
+#include "swiommu/domain/shadow_domain.h"
+#include "user_table.h"
 
 namespace swiommu {
 namespace {
@@ -285,25 +289,65 @@ TEST_F(Relocated, APinnedHoleIsLost) {
   EXPECT_TRUE(device_sees(5, 1));
 }
 
-TEST_F(Relocated, MemoryThatBeginsWithinAPageMovesWithItsPages) {
-  ProgramMemory program(4);
-  program.fill(1);
-  auto const pages = std::make_shared<Pages>(*UserMemory::create(*memory_, program.at(0) + 0x800, 2 * page, true), account_);
-  ASSERT_TRUE(space_->detach_domain(*domain_));
-  auto const access = *IoAddressSpace::create();
-  // No domain has pages that small: what software reads.
-  ASSERT_TRUE(pages->pin(0, 2));
-  EXPECT_EQ(pages->backing().row(0).length, 2 * page);
-  EXPECT_EQ(memory_->pointer(pages->host_address(0x800)), program.at(1));
-}
-
+// A user page table, and what it leads to, lie in the memory that moves.
 TEST_F(Relocated, SecondLevelsFollow) {
   ProgramMemory program(64);
   pin(program);
-  // 4 KiB pages of a user page table in the program's memory would be a test of nesting; what it needs is that children are told.
-  std::uint64_t const before = domain_->generation();
-  unmap(program, 5, 1);
-  EXPECT_GT(domain_->generation(), before);
+  Range const tables{iova(32).value, iova(64).value - 1}, data{0, 16 * page - 1};
+  UserTable user({.format = FormatName::x86_64, .levels = 4}, *domain_, tables);
+  ASSERT_TRUE(user.map(data, iova(0).value));
+  program.fill(1, 0, 16);
+  constexpr Pasid nested = 1, shadow = 2;
+  ASSERT_TRUE(device_->attach(*NestedDomain::create(domain_, user.description()), nested));
+  auto const composed = *ShadowDomain::create(domain_, user.description());
+  ASSERT_TRUE(composed->refresh(Range::all()));
+  ASSERT_TRUE(device_->attach(composed, shadow));
+  auto const sees = [&](Pasid pasid, unsigned what) {
+    std::vector<std::byte> bytes(page);
+    for (std::uint64_t n = 0; n < 16; n++) {
+      if (!port_->read(Iova(n * page), bytes.data(), page, pasid).ok()) return false;
+      if (!ProgramMemory::all(bytes.data(), (n + what) & 0xff)) return false;
+    }
+    return true;
+  };
+  for (std::uint64_t const first : {0, 32}) {
+    map_over(program, first, 32, 200);
+    EXPECT_TRUE(sees(nested, 1)) << first;
+    EXPECT_TRUE(sees(shadow, 1)) << first;
+  }
+}
+
+// Each allocation fails once: it is refused and nothing has changed, or what could not be kept makes DMA fault.
+TEST_F(Relocated, WithoutMemoryNothingIsTouchedThatIsNotPinned) {
+  unsigned refused = 0;
+  for (std::uint64_t successes = 0;; successes++) {
+    ProgramMemory program(8);
+    program.map(3, 2, MAP_SHARED | MAP_ANONYMOUS);
+    program.fill(1);
+    pin(program);
+    FailingNew failing(successes);
+    auto const moved = relocations_.move_aside(program.at(1), 6 * page);
+    failing.allow();
+    if (!moved) {
+      refused++;
+      ASSERT_EQ(moved.error().code, ENOMEM);
+      for (std::uint64_t n = 0; n < 8; n++) ASSERT_TRUE(program.holds(n, 1) && device_sees(n, 1)) << successes << " " << n;
+    } else {
+      program.map(1, 6);
+      program.fill(90, 1, 6);
+      for (std::uint64_t n = 0; n < 8; n++) {
+        bool const home = n == 0 || n == 7;
+        ASSERT_TRUE(device_sees(n, 1) || (!home && failing.failed() && device_faults(n))) << successes << " " << n;
+        (void)device_writes(n, 2);
+        ASSERT_TRUE(program.holds(n, home ? 2 : 90)) << successes << " " << n;
+      }
+    }
+    ASSERT_TRUE(space_->unmap_all());
+    ASSERT_FALSE(relocations_.any());
+    ASSERT_EQ(account_->charged(), 0u);
+    if (moved && !failing.failed()) break;
+  }
+  EXPECT_GT(refused, 10u);
 }
 
 TEST_F(Relocated, WhatMovedCountsAsWritten) {
