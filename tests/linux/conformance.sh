@@ -37,6 +37,8 @@ if ((${#versions[@]} == 0)); then versions=(6.12 7.2 7.3); fi
 jobs=$(nproc)
 seconds=60 # for one test; the harness itself ends it after 30
 programs=build/release
+as_root=() # the selftests are written for root, which a user can be in a namespace of his own
+if ((EUID != 0)); then as_root=(unshare --user --map-root-user); fi
 
 say() { printf '%s\n' "conformance: $*" >&2; }
 
@@ -76,7 +78,11 @@ run_test() {
     echo "not run: no 2 MiB huge pages" >"$output.result"
     return
   fi
-  timeout --kill-after=5 "$seconds" "$programs/swiommu" run --profile "$(profile_of "$version")" --log "$output.ioctls" -- \
+  if ((EUID != 0)) && [[ $name == *.fork_gone || $name == *.fork_present ]]; then
+    echo "not run: the kernel lets only root open memory that processes share and that has no name" >"$output.result"
+    return
+  fi
+  timeout --kill-after=5 "$seconds" ${as_root[@]+"${as_root[@]}"} "$programs/swiommu" run --profile "$(profile_of "$version")" --log "$output.ioctls" -- \
     "$(program_of "$version" "$name")" -r "$name" >"$output.out" 2>&1 </dev/null || status=$?
   result_of "$output.out" "$status" "$name" >"$output.result"
 }

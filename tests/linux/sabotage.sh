@@ -25,17 +25,24 @@ build_sabotaged() {
   ln -f build/release/swiommu "$folder/swiommu"
 }
 
-# sabotage_all VERSION: fails if a defect goes unnoticed
+failures_of() { grep -l '^failed:' "$1"/*.result | sed -e 's@.*/@@' -e 's@\.result$@@'; }
+
+# sabotage_all VERSION: fails if a defect goes unnoticed, or if something fails without any
 sabotage_all() {
   local version=$1 logs=$log defect names unnoticed=0 failed
   mapfile -t names < <(all_names "$version")
+  log=$logs/sound
+  run_all "$version" "${names[@]}"
+  if failed=$(failures_of "$log/$version"); then
+    say "without any defect these fail already: $(abbreviate <<<"$failed")"
+    return 1
+  fi
   for defect in "${defects[@]}"; do
     programs=$conformance/sabotage/$defect
     log=$logs/$defect
     if ! build_sabotaged "$defect" "$programs"; then return 1; fi
     run_all "$version" "${names[@]}"
-    failed=$(grep -l '^failed:' "$log/$version"/*.result | sed -e 's@.*/@@' -e 's@\.result$@@' || true)
-    if [[ -z $failed ]]; then
+    if ! failed=$(failures_of "$log/$version"); then
       printf '%-24s NOT NOTICED: %d tests, none failed\n' "$defect" "${#names[@]}"
       unnoticed=1
     else
