@@ -1,5 +1,7 @@
 #include "run/connection.h"
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <utility>
 
@@ -46,10 +48,11 @@ Connection::~Connection() {
 
 void* Connection::serve(void* argument) {
   std::unique_ptr<Connection> const connection(static_cast<Connection*>(argument));
-  while (auto request = receive(connection->socket_)) {
+  std::array<std::byte, ReadAhead::most> bytes;
+  while (auto request = receive(connection->socket_, bytes)) {
     // By the time that the holder has its answer, nothing of ours keeps the file: it may be the last thing that the holder
     // wanted.
-    auto const said = connection->answer(*request);
+    auto const said = connection->answer(*request, std::span(bytes).first(request->bytes));
     if (request->descriptor >= 0) kernel_call(SYS_close, request->descriptor);
     if (!said) break;
     Message message{Say::result, said->value ? 0 : said->value.error().code};
@@ -59,7 +62,7 @@ void* Connection::serve(void* argument) {
   return nullptr;
 }
 
-std::optional<Connection::Answer> Connection::answer(Received const& request) {
+std::optional<Connection::Answer> Connection::answer(Received const& request, std::span<std::byte const> bytes) {
   Message const& message = request.message;
   auto const file = owner_.find(file_id_);
   if (!file) return {};
@@ -67,6 +70,8 @@ std::optional<Connection::Answer> Connection::answer(Received const& request) {
   std::optional<Answer> said;
   switch (message.say) {
     case Say::ioctl:
+      std::ranges::copy(bytes, caller.ahead().room().begin());
+      caller.ahead().set(message.words[1], bytes.size());
       said.emplace(logged_ioctl(file->file(), caller, static_cast<std::uint32_t>(message.words[0]), message.words[1]));
       break;
     case Say::read: {

@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "run/message.h"
 #include "run/peer.h"
@@ -32,7 +33,7 @@ class Connection {
       : owner_(owner), file_id_(file_id), socket_(socket), peer_(std::move(peer)) {}
   static void* serve(void* connection);
   // What there is to say to one request. Nothing: hang up.
-  std::optional<Answer> answer(Received const& request);
+  std::optional<Answer> answer(Received const& request, std::span<std::byte const> bytes);
   Answer map(iommufd::OpenFile& file, Message const& request);
   Answer counts(Message const& request) const;
 

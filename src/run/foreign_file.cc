@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <mutex>
@@ -13,7 +14,10 @@
 #include "run/file_mappings.h"
 #include "run/internal_descriptor.h"
 #include "run/kernel_call.h"
+#include "run/own_memory.h"
 #include "run/process_state.h"
+#include "run/read_ahead.h"
+#include "swiommu/memory/mapping.h"
 
 namespace swiommu::run {
 namespace {
@@ -66,10 +70,10 @@ void ForeignFile::keep_connection(int connection) {
   close_internal(connection);
 }
 
-std::optional<Received> ForeignFile::ask(int connection, Message& message, int passed) {
+std::optional<Received> ForeignFile::ask(int connection, Message& message, int passed, std::span<std::byte const> bytes) {
   message.words[4] = memory_lock_limit();
   AskedBack asked(connection);
-  if (send(connection, message, {}, passed))
+  if (send(connection, message, bytes, passed))
     while (auto received = asked.next())
       if (received->message.say == Say::result) return received;
   close_internal(connection);
@@ -83,9 +87,9 @@ Received ForeignFile::gone() const {
   return result;
 }
 
-Received ForeignFile::request(int descriptor, Message message, int passed) {
+Received ForeignFile::request(int descriptor, Message message, int passed, std::span<std::byte const> bytes) {
   int const connection = take_connection(descriptor);
-  auto const result = connection < 0 ? std::nullopt : ask(connection, message, passed);
+  auto const result = connection < 0 ? std::nullopt : ask(connection, message, passed, bytes);
   if (!result) return gone();
   keep_connection(connection);
   return *result;
@@ -94,7 +98,10 @@ Received ForeignFile::request(int descriptor, Message message, int passed) {
 long ForeignFile::ioctl(int descriptor, std::uint32_t request_number, std::uint64_t argument) {
   Message message{Say::ioctl};
   message.words = {request_number, argument};
-  return outcome(request(descriptor, message));
+  std::array<std::byte, ReadAhead::most> bytes;
+  std::size_t const length = std::min<std::uint64_t>(bytes.size(), host_page_size - (argument & (host_page_size - 1)));
+  bool const there = read_own(argument, std::span(bytes).first(length));
+  return outcome(request(descriptor, message, -1, std::span(bytes).first(there ? length : 0)));
 }
 
 long ForeignFile::read(int descriptor, void* to, std::size_t length) {
@@ -114,7 +121,7 @@ long ForeignFile::map(int descriptor, void* at, std::size_t length, int protecti
   Message message{Say::map};
   message.words = {offset, length, static_cast<std::uint64_t>(protection), static_cast<std::uint64_t>(flags)};
   int const connection = new_connection(descriptor);
-  auto const result = connection < 0 ? std::nullopt : ask(connection, message, -1);
+  auto const result = connection < 0 ? std::nullopt : ask(connection, message, -1, {});
   if (!result) return outcome(gone());
   if (result->message.error != 0 || result->descriptor < 0) {
     close_internal(connection);

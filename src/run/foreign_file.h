@@ -26,11 +26,11 @@ class ForeignFile final : public Holding {
 
  private:
   // Answers what the owner asks meanwhile. The result; its error is ENODEV if the owner is gone.
-  Received request(int descriptor, Message message, int passed = -1);
+  Received request(int descriptor, Message message, int passed = -1, std::span<std::byte const> bytes = {});
   int take_connection(int descriptor);
   int new_connection(int descriptor);
   // On one connection; false: the owner is gone, and the connection closed.
-  static std::optional<Received> ask(int connection, Message& message, int passed);
+  static std::optional<Received> ask(int connection, Message& message, int passed, std::span<std::byte const> bytes);
   Received gone() const;
   void keep_connection(int connection);
 

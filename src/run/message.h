@@ -18,7 +18,7 @@ enum class Say : std::uint32_t {
   hello = 0x53770001,  // words: version. Descriptor: the owner's end of the new pair
 
   // requests; words[4] is always the holder's RLIMIT_MEMLOCK in bytes
-  ioctl,   // request, argument
+  ioctl,   // request, argument. Bytes: the first of those that the argument points to, if they can be read
   read,    // address, length. Descriptor: the one that is read from, so that its readiness can be taken back
   write,   // address, length
   map,     // offset, length, protection, flags. Answer: a descriptor to be mapped, words[1] its offset

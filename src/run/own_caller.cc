@@ -18,28 +18,21 @@
 
 namespace swiommu::run {
 
-// A structure is read twice, its size first: what lies behind that is kept for the second time, so that one copy does for both.
 bool OwnCaller::copy_in(std::uint64_t from, std::span<std::byte> to) {
-  if (to.empty()) return true;
-  std::uint64_t const behind = from - ahead_at_;
-  if (ahead_length_ != 0 && behind <= ahead_length_ && to.size() <= ahead_length_ - behind) {
-    std::memcpy(to.data(), ahead_.data() + behind, to.size());
-    return true;
-  }
-  std::uint64_t const in_page = host_page_size - (from & (host_page_size - 1));
-  std::size_t const length = std::min<std::uint64_t>(ahead_.size(), in_page);
-  if (to.size() == sizeof(std::uint32_t) && length > to.size() && !on_own_stack(from, to.size())) {
-    if (!read_own(from, std::span(ahead_).first(length))) return false;
-    ahead_at_ = from;
-    ahead_length_ = length;
-    std::memcpy(to.data(), ahead_.data(), to.size());
-    return true;
+  if (to.empty() || ahead_.copy(from, to)) return true;
+  if (to.size() == sizeof(std::uint32_t) && !on_own_stack(from, to.size())) {
+    std::size_t const length = std::min<std::uint64_t>(ReadAhead::most, host_page_size - (from & (host_page_size - 1)));
+    if (length >= to.size()) {
+      if (!read_own(from, ahead_.room().first(length))) return false;
+      ahead_.set(from, length);
+      return ahead_.copy(from, to);
+    }
   }
   return read_own(from, to);
 }
 
 bool OwnCaller::copy_out(std::uint64_t to, std::span<std::byte const> from) {
-  ahead_length_ = 0;
+  ahead_.drop();
   return from.empty() || write_own(to, from);
 }
 

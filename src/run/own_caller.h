@@ -1,7 +1,6 @@
 // This process calls.
 #pragma once
-#include <array>
-
+#include "run/read_ahead.h"
 #include "swiommu/iommufd/caller.h"
 
 namespace swiommu::run {
@@ -26,9 +25,7 @@ class OwnCaller final : public iommufd::Caller {
 
  private:
   Owner& owner_;
-  std::uint64_t ahead_at_ = 0;
-  std::size_t ahead_length_ = 0;  // 0: nothing
-  std::array<std::byte, 128> ahead_;
+  ReadAhead ahead_;
 };
 
 }  // namespace swiommu::run

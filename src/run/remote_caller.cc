@@ -49,6 +49,7 @@ std::optional<Received> RemoteCaller::ask(Message const& question, std::span<std
 
 // The process itself is asked where the system does not let us look into it (Yama, another user).
 bool RemoteCaller::copy_in(std::uint64_t from, std::span<std::byte> to) {
+  if (ahead_.copy(from, to)) return true;
   if (transfer(SYS_process_vm_readv, peer_->pid(), to.data(), from, to.size())) return true;
   while (!to.empty()) {
     std::size_t const part = std::min(to.size(), most_bytes);
@@ -63,6 +64,7 @@ bool RemoteCaller::copy_in(std::uint64_t from, std::span<std::byte> to) {
 }
 
 bool RemoteCaller::copy_out(std::uint64_t to, std::span<std::byte const> from) {
+  ahead_.drop();
   if (transfer(SYS_process_vm_writev, peer_->pid(), const_cast<std::byte*>(from.data()), to, from.size())) return true;
   while (!from.empty()) {
     std::size_t const part = std::min(from.size(), most_bytes);

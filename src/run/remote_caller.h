@@ -2,6 +2,7 @@
 #pragma once
 #include "run/message.h"
 #include "run/peer.h"
+#include "run/read_ahead.h"
 #include "swiommu/iommufd/caller.h"
 
 namespace swiommu::run {
@@ -12,6 +13,9 @@ class RemoteCaller final : public iommufd::Caller {
  public:
   RemoteCaller(Owner& owner, std::shared_ptr<Peer const> const& peer, int socket, std::uint64_t memory_lock_limit)
       : owner_(owner), peer_(peer), socket_(socket), memory_lock_limit_(memory_lock_limit) {}
+
+  // What came with the request.
+  [[nodiscard]] ReadAhead& ahead() { return ahead_; }
 
   bool copy_in(std::uint64_t from, std::span<std::byte> to) override;
   bool copy_out(std::uint64_t to, std::span<std::byte const> from) override;
@@ -37,6 +41,7 @@ class RemoteCaller final : public iommufd::Caller {
   int const socket_;
   std::uint64_t const memory_lock_limit_;
   bool hung_up_ = false;
+  ReadAhead ahead_;
 };
 
 }  // namespace swiommu::run
