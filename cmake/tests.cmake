@@ -47,6 +47,11 @@ function(swiommu_test_program target library)
   target_link_libraries(${target} PRIVATE ${library} fmt::fmt PkgConfig::libelf PkgConfig::libzstd CLI11::CLI11
     nlohmann_json::nlohmann_json rapidcheck rapidcheck_gtest rapidcheck_gmock GTest::gmock GTest::gtest GTest::gmock_main)
   swiommu_settings(${target})
+  swiommu_precompile(${target} <gtest/gtest.h> <gmock/gmock.h>)
+  if(NOT SWIOMMU_SANITIZE)
+    # the time goes into compiling the tests, not into running them
+    target_compile_options(${target} PRIVATE -O1)
+  endif()
   # PRE_TEST: the tests are listed by ctest, so that a build runs nothing
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 ${test_filter}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} PROPERTIES TIMEOUT ${SWIOMMU_TEST_TIMEOUT})

@@ -137,8 +137,9 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
     if (auto const colon = text.find(": "); text.starts_with("[") && colon != std::string::npos) text.erase(0, colon + 2);
     if (auto const quoted = text.find("; last read: '"); quoted != std::string::npos)
       text.erase(quoted, text.rfind('\'') + 1 - quoted);
-    if (auto const read = text.find(" - "); read != std::string::npos) text.replace(read, 3, ": ");
-    return text;
+    auto const read = text.find(" - ");
+    if (read == std::string::npos) return text;
+    return fmt::format("{}: {}", std::string_view(text).substr(0, read), std::string_view(text).substr(read + 3));
   }
 
   std::string_view const text_;

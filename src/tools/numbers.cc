@@ -83,9 +83,9 @@ std::string size_list(std::uint64_t page_sizes) {
     if ((page_sizes >> lg2 & 1) == 0) continue;
     unsigned last = lg2;
     while (last + 1 < 64 && (page_sizes >> (last + 1) & 1) != 0) last++;
-    text += (text.empty() ? "" : " ") + size_name(lg2);
+    text.append(text.empty() ? "" : " ").append(size_name(lg2));
     if (last > lg2 + 1) {
-      text += ".." + size_name(last);
+      text.append("..").append(size_name(last));
       lg2 = last;
     }
   }

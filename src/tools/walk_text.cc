@@ -31,7 +31,7 @@ void print_walk(std::string_view title, std::vector<WalkStep> const& steps) {
 void print_steps(std::vector<ConfigurationStep> const& steps) {
   for (ConfigurationStep const& step : steps) {
     std::string words;
-    for (std::size_t n = 0; n < step.words.size() && n < shown_words; n++) words += " " + hex(step.words[n]);
+    for (std::size_t n = 0; n < step.words.size() && n < shown_words; n++) words.append(" ").append(hex(step.words[n]));
     if (step.words.size() > shown_words) words += " ...";
     put("{}{}{}  {}\n", step.what, step.address ? " at " + hex(step.address) : "", words.empty() ? "" : " =" + words,
         faint(step.meaning));
