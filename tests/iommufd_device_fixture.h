@@ -9,9 +9,9 @@
 #include "iommufd/hwpt.h"
 #include "iommufd/viommu.h"
 #include "iommufd_fixture.h"
+#include "swiommu/device/page_request.h"
 #include "swiommu/device/port.h"
 #include "swiommu/iommufd/bound_device.h"
-#include "swiommu/iommufd/page_request.h"
 
 namespace swiommu::iommufd {
 

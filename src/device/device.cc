@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "device/page_waits.h"
 #include "swiommu/device/port.h"
 
 namespace swiommu {
@@ -15,6 +16,9 @@ std::uint64_t key_of(std::optional<Pasid> pasid) { return pasid ? *pasid : no_pa
 Result<std::shared_ptr<Device>> Device::create(Host const& host, DeviceOptions const& options) {
   return guarded([&]() -> Result<std::shared_ptr<Device>> { return std::shared_ptr<Device>(new Device(host, options)); });
 }
+
+Device::Device(Host const& host, DeviceOptions const& options)
+    : host_(host), options_(options), page_waits_(std::make_unique<PageWaits>()) {}
 
 // No port is open any more: ports keep their device alive.
 Device::~Device() = default;
@@ -148,6 +152,12 @@ Result<std::unique_ptr<Port>> Device::open_port() {
     return port;
   });
 }
+
+void Device::set_page_requests(std::weak_ptr<PageRequestTarget> target) noexcept { page_waits_->set_target(std::move(target)); }
+
+bool Device::answer(PageResponse const& response) noexcept { return page_waits_->answer(response); }
+
+void Device::give_up_page_requests() noexcept { page_waits_->give_up(); }
 
 void Device::close(Port& port) noexcept {
   Lock const lock(mutex_);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "device/iotlb.h"
+#include "device/page_waits.h"
 #include "swiommu/base/function_ref.h"
 #include "swiommu/memory/device_range.h"
 #include "swiommu/memory/doubtful_memory.h"
@@ -16,6 +17,17 @@ namespace {
 
 // Longest piece that is copied under one guard.
 constexpr std::uint64_t piece = std::uint64_t{64} << 10;
+
+// How often in a row "the page is there" is believed when it is not.
+constexpr unsigned most_answers = 16;
+
+// Pages that one group of page requests asks for at most.
+constexpr unsigned most_pages = 16;
+
+// Could whoever writes the table have meant to fill it in later? What is wrong with a table, or missing under it, stays so.
+bool may_be_asked_for(Reason reason) {
+  return reason == Reason::not_mapped || reason == Reason::permission || reason == Reason::access_flag;
+}
 
 std::optional<Pasid> pasid_of(Attachment const& attachment) {
   return attachment.key == no_pasid ? std::nullopt : std::optional(static_cast<Pasid>(attachment.key));
@@ -117,6 +129,53 @@ bool Port::memory_has_moved() {
   return moves != nullptr && guards_held() == 0 && moves->passed(moves_seen_);
 }
 
+bool Port::ask_for_page(FaultRecord const& fault, std::optional<std::uint32_t>& pending) {
+  return ask_for_pages(fault, fault.iova, pending);
+}
+
+// Is it something that a page request can mend? Sets no flags, and caches nothing.
+bool Port::misses(std::uint64_t iova, Access access, std::optional<Pasid> pasid) {
+  Guard const guard(*this);
+  std::uint64_t const key = pasid ? *pasid : no_pasid;
+  for (Attachment const& attachment : *device_->attachments_.load(std::memory_order_acquire)) {
+    if (attachment.key != key) continue;
+    Translation const t = attachment.domain->translate(iova, access, Update::no);
+    return may_be_asked_for(t.reason) && t.where == attachment.domain.get();
+  }
+  return false;
+}
+
+// One group for all that is missing between the fault and `last`, within limits.
+bool Port::ask_for_pages(FaultRecord const& fault, std::uint64_t last, std::optional<std::uint32_t>& pending) {
+  pending.reset();
+  if (on_missing_page_ == OnMissingPage::fault || guards_held() != 0) return false;
+  if (fault.depth != 0 || !may_be_asked_for(fault.reason)) return false;
+  auto const target = device_->page_waits_->target();
+  if (!target) return false;
+  bool const waits = on_missing_page_ == OnMissingPage::wait;
+  auto const group = device_->page_waits_->begin(waits);
+  if (!group) return false;
+
+  constexpr std::uint64_t page = 4096;
+  PageRequest request{.pasid = fault.pasid,
+                      .group = *group,
+                      .last = false,
+                      .read = fault.access.read,
+                      .write = fault.access.write,
+                      .iova = align_down(fault.iova, 12)};
+  for (unsigned n = 1; n < most_pages && last - request.iova >= page; n++) {
+    if (!misses(request.iova + page, fault.access, fault.pasid)) break;
+    // what is not asked for now is missed again later
+    (void)target->report(request);
+    request.iova += page;
+  }
+  request.last = true;
+  bool const reported = target->report(request).has_value();
+  if (waits) return device_->page_waits_->await(*group) == PageResponse::Code::success;
+  if (reported) pending = group;
+  return false;
+}
+
 struct Port::Transfer {
   // Returns how many bytes it has copied.
   FunctionRef<std::uint64_t(std::byte* data, std::uint64_t done, std::uint64_t part)> memory;
@@ -128,6 +187,7 @@ DmaResult Port::transfer(Iova iova, std::uint64_t length, Access access, std::op
   // Beyond the top of the space a transfer does not go on at 0.
   bool const wraps = length != 0 && length - 1 > ~iova.value;
   std::uint64_t const end = wraps ? ~iova.value + 1 : length;
+  unsigned answers = 0;  // that did not bring what is missing
   while (result.done < end) {
     DeviceTarget target;
     std::uint64_t part = 0;
@@ -148,7 +208,9 @@ DmaResult Port::transfer(Iova iova, std::uint64_t length, Access access, std::op
     // A callback may wait and call back: never inside the guard.
     if (result.fault) {
       if (!target.found) {
-        if (!memory_has_moved()) return result;
+        bool const again = memory_has_moved() ||
+                           (answers++ < most_answers && ask_for_pages(*result.fault, iova.value + (end - 1), result.pending));
+        if (!again) return result;
         result.fault.reset();
         continue;
       }
@@ -157,6 +219,7 @@ DmaResult Port::transfer(Iova iova, std::uint64_t length, Access access, std::op
       result.fault.reset();
     }
     result.done += part;
+    answers = 0;
   }
   if (wraps)
     result.fault = FaultRecord{
@@ -194,7 +257,8 @@ template <class T, class Operation>
 Result<AtomicResult<T>> Port::atomic(Iova iova, std::optional<Pasid> pasid, Operation operation) {
   static_assert(std::endian::native == std::endian::little, "operands are little-endian");
   if (iova.value % sizeof(T) != 0) return fail(EINVAL, "an atomic operation must be naturally aligned");
-  for (;;) {
+  std::optional<std::uint32_t> pending;
+  for (unsigned answers = 0;; answers++) {
     FaultRecord fault;
     {
       Guard const guard(*this);
@@ -203,12 +267,13 @@ Result<AtomicResult<T>> Port::atomic(Iova iova, std::optional<Pasid> pasid, Oper
         if (chunk->length < sizeof(T) || reinterpret_cast<std::uintptr_t>(chunk->data) % sizeof(T) != 0)
           return fail(EINVAL, "the memory behind an atomic operation is not naturally aligned");
         if (doubtful_ && !can_be_written(chunk->data))
-          return AtomicResult<T>{.before = {}, .fault = lost(iova, Access::both(), pasid)};
-        return AtomicResult<T>{.before = operation(reinterpret_cast<T*>(chunk->data)), .fault = {}};
+          return AtomicResult<T>{.before = {}, .fault = lost(iova, Access::both(), pasid), .pending = {}};
+        return AtomicResult<T>{.before = operation(reinterpret_cast<T*>(chunk->data)), .fault = {}, .pending = {}};
       }
       fault = chunk.error();
     }
-    if (!memory_has_moved()) return AtomicResult<T>{.before = {}, .fault = fault};
+    if (!memory_has_moved() && (answers >= most_answers || !ask_for_pages(fault, iova.value, pending)))
+      return AtomicResult<T>{.before = {}, .fault = fault, .pending = pending};
   }
 }
 

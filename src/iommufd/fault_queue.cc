@@ -46,7 +46,10 @@ FaultQueue::~FaultQueue() {
 Result<void> FaultQueue::add(PageRequestGroup group) {
   return guarded([&]() -> Result<void> {
     Lock const lock(mutex_);
+    std::size_t const requests = group.requests.size();
+    if (requests_ + requests > capacity) return fail(ENOSPC, fmt::format("{} page requests wait for an answer", requests_));
     waiting_.push_back(std::move(group));
+    requests_ += requests;
     if (waiting_.size() == 1) tell();
     return {};
   });
@@ -69,6 +72,7 @@ void FaultQueue::drop(FaultHandle const& handle) noexcept {
         group = std::move(delivered->second);
         delivered_.erase(delivered);
       }
+      requests_ -= group.requests.size();
     }
     answer(group, PageResponse::Code::invalid);
   }
@@ -143,6 +147,7 @@ Result<void> FaultQueue::answer_one(Caller& caller, std::uint64_t from) {
         return fail(EINVAL, fmt::format("no page requests with cookie {} wait for a response", response.cookie));
       group = std::move(at->second);
       delivered_.erase(at);
+      requests_ -= group.requests.size();
     }
     answer(group, response.code == IOMMUFD_PAGE_RESP_SUCCESS ? PageResponse::Code::success : PageResponse::Code::invalid);
     return {};

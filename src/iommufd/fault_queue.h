@@ -10,8 +10,8 @@
 
 #include "iommufd/object.h"
 #include "swiommu/base/mutex.h"
+#include "swiommu/device/page_request.h"
 #include "swiommu/iommufd/open_file.h"
-#include "swiommu/iommufd/page_request.h"
 
 namespace swiommu::iommufd {
 
@@ -42,7 +42,10 @@ class FaultQueue final : public Object {
   // Answers everything: invalid.
   ~FaultQueue() override;
 
-  // ENOMEM.
+  // Page requests that may wait for an answer, as many as the rings of Linux' VT-d driver hold.
+  static constexpr std::size_t capacity = 4096;
+
+  // ENOMEM. ENOSPC: too many requests wait for an answer.
   Result<void> add(PageRequestGroup group);
   // Answers what came through this handle and is not answered yet: invalid.
   void drop(FaultHandle const& handle) noexcept;
@@ -60,6 +63,7 @@ class FaultQueue final : public Object {
   void tell() SWIOMMU_REQUIRES(mutex_);
 
   mutable Mutex mutex_;
+  std::size_t requests_ SWIOMMU_GUARDED_BY(mutex_) = 0;  // in the two below
   std::deque<PageRequestGroup> waiting_ SWIOMMU_GUARDED_BY(mutex_);
   std::map<std::uint32_t, PageRequestGroup> delivered_ SWIOMMU_GUARDED_BY(mutex_);  // by cookie
   std::function<void(bool)> changed_ SWIOMMU_GUARDED_BY(mutex_);

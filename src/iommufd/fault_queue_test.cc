@@ -1,5 +1,8 @@
 #include "iommufd/fault_queue.h"
 
+#include <atomic>
+#include <thread>
+
 #include "iommufd_device_fixture.h"
 
 namespace swiommu::iommufd {
@@ -221,6 +224,134 @@ TEST_F(FaultQueueTest, WhatIsNotAnsweredIsAnsweredAtReplace) {
   ASSERT_EQ(report({.group = 2}), 0);
   EXPECT_EQ(cookie_of_next(), 1u);
   EXPECT_EQ(responses_.size(), 1u);
+}
+
+TEST_F(FaultQueueTest, TakesNoMoreRequestsThanItHasRoomFor) {
+  for (std::uint32_t n = 0; n < FaultQueue::capacity; n++) ASSERT_EQ(report({.group = n, .iova = n * page}), 0);
+  EXPECT_EQ(report({.group = 5000}), ENOSPC);
+  ASSERT_EQ(responses_.size(), 1u);
+  EXPECT_EQ(responses_[0].code, PageResponse::Code::invalid);
+  // an answer makes room
+  Response const response{.cookie = cookie_of_next(), .code = IOMMUFD_PAGE_RESP_SUCCESS};
+  ASSERT_GT(write(&response, sizeof response), 0);
+  EXPECT_EQ(report({.group = 5000}), 0);
+  EXPECT_EQ(report({.group = 5001}), ENOSPC);
+}
+
+TEST_F(FaultQueueTest, RequestsWithoutALastOneDoNotPileUp) {
+  for (std::uint32_t n = 0; n < FaultQueue::capacity; n++) ASSERT_EQ(report({.group = 1, .last = false}), 0);
+  EXPECT_EQ(report({.group = 2, .last = false}), ENOSPC);
+  // they go with the device's attachment
+  device_->detach();
+  EXPECT_EQ(report({.group = 1}), EINVAL);
+  ASSERT_EQ(attach(*device_, hwpt_), 0);
+  EXPECT_EQ(report({.group = 2, .last = false}), 0);
+}
+
+// A device with page requests, its user page table in memory that the parent maps, and a thread that does its DMA.
+class PagedDmaConcurrencyTest : public FaultQueueTest {
+ protected:
+  static constexpr std::uint64_t guest_pages = 1024, table = 0x100000, present = 3;
+
+  void SetUp() override {
+    physical_ = new_physical({.capabilities = {.dirty_tracking = true, .page_requests = true}});
+    FaultQueueTest::SetUp();
+    device_->detach();
+    guest_ = memory(guest_pages * page);
+    ASSERT_EQ(map(space_, guest_, guest_pages * page, TestDriver::aperture.start), 0);
+    for (unsigned level = 0; level < 3; level++) put(table + level * page, table + (level + 1) * page);
+    auto const parent = new_hwpt(*device_, space_, IOMMU_HWPT_ALLOC_NEST_PARENT);
+    nested_ = new_nested(*device_, parent, IOMMU_HWPT_FAULT_ID_VALID, queue_);
+    ASSERT_EQ(attach(*device_, nested_), 0);
+    port_ = physical_->device()->open_port().value();
+    port_->on_missing_page(OnMissingPage::wait);
+  }
+  void TearDown() override {
+    if (dma_.joinable()) dma_.join();
+    port_ = nullptr;
+    FaultQueueTest::TearDown();
+  }
+  std::byte* at(std::uint64_t guest) const { return guest_ + (guest - TestDriver::aperture.start); }
+  void put(std::uint64_t guest, std::uint64_t entry) const {
+    std::atomic_ref(*reinterpret_cast<std::uint64_t*>(at(guest))).store(entry | present);
+  }
+  // iova page `n` of the guest's table is guest page `guest`.
+  void make_present(std::uint64_t n, std::uint64_t guest) const { put(table + 3 * page + 8 * n, guest); }
+
+  void start_write(std::uint64_t iova, std::uint64_t length) {
+    dma_ = std::thread([this, iova, length] {
+      std::vector<std::byte> const bytes(length, std::byte{0x5a});
+      result_ = port_->write(Iova(iova), bytes.data(), length);
+    });
+  }
+  // Waits until `n` requests can be read.
+  std::vector<Fault> await_requests(std::size_t n) {
+    std::vector<Fault> faults(n);
+    while (!opened_->readable()) std::this_thread::yield();
+    EXPECT_EQ(read(faults.data(), n * sizeof(Fault)), static_cast<std::int64_t>(n * sizeof(Fault)));
+    return faults;
+  }
+  void respond(std::uint32_t cookie, std::uint32_t response_code) {
+    Response const response{.cookie = cookie, .code = response_code};
+    EXPECT_EQ(write(&response, sizeof response), static_cast<std::int64_t>(sizeof response));
+  }
+
+  std::byte* guest_ = nullptr;
+  std::uint32_t nested_ = 0;
+  std::unique_ptr<Port> port_;
+  std::thread dma_;
+  DmaResult result_;
+};
+
+TEST_F(PagedDmaConcurrencyTest, WaitsForTheGuestToMakeItsPagesPresent) {
+  start_write(2 * page + 100, 2 * page);
+  auto const faults = await_requests(3);
+  for (std::size_t n = 0; n < 3; n++) {
+    EXPECT_EQ(faults[n].addr, (2 + n) * page);
+    EXPECT_EQ(faults[n].perm, std::uint32_t{IOMMU_PGFAULT_PERM_WRITE});
+    EXPECT_EQ(faults[n].flags, n == 2 ? std::uint32_t{IOMMU_PGFAULT_FLAGS_LAST_PAGE} : 0u);
+    EXPECT_EQ(faults[n].dev_id, device_->id());
+    make_present(2 + n, 0x200000 + n * page);
+  }
+  respond(faults[0].cookie, IOMMUFD_PAGE_RESP_SUCCESS);
+  dma_.join();
+  EXPECT_TRUE(result_.ok());
+  EXPECT_EQ(*at(0x200000 + 99), std::byte{0});
+  for (std::uint64_t offset = 100; offset < 2 * page + 100; offset++) ASSERT_EQ(*at(0x200000 + offset), std::byte{0x5a});
+  EXPECT_TRUE(responses_.empty());  // they were the port's business
+}
+
+TEST_F(PagedDmaConcurrencyTest, FailsWhenTheGuestSaysSo) {
+  start_write(5 * page, 8);
+  respond(await_requests(1)[0].cookie, IOMMUFD_PAGE_RESP_INVALID);
+  dma_.join();
+  ASSERT_TRUE(result_.fault);
+  EXPECT_EQ(result_.fault->reason, Reason::not_mapped);
+}
+
+TEST_F(PagedDmaConcurrencyTest, FailsWhenItsDeviceIsDetached) {
+  start_write(5 * page, 8);
+  await_requests(1);
+  device_->detach();
+  dma_.join();
+  EXPECT_FALSE(result_.ok());
+}
+
+TEST_F(PagedDmaConcurrencyTest, FailsWhenItsDomainIsReplacedBeforeAnyoneHasRead) {
+  start_write(5 * page, 8);
+  while (!opened_->readable()) std::this_thread::yield();
+  EXPECT_EQ(replace(*device_, hwpt_), 0);
+  dma_.join();
+  EXPECT_FALSE(result_.ok());
+  EXPECT_FALSE(opened_->readable());
+}
+
+TEST_F(PagedDmaConcurrencyTest, FailsWhenTheDeviceIsUnbound) {
+  start_write(5 * page, 8);
+  await_requests(1);
+  device_ = nullptr;
+  dma_.join();
+  EXPECT_FALSE(result_.ok());
 }
 
 TEST_F(FaultQueueTest, TellsWhenItBecomesReadable) {

@@ -1,5 +1,7 @@
 #include "iommufd/page_requests.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "iommufd/driver.h"
@@ -31,6 +33,7 @@ PageRequests::Place PageRequests::reserve(std::optional<Pasid> pasid) {
 void PageRequests::clear(std::optional<Pasid> pasid) noexcept {
   Lock const lock(mutex_);
   handles_.erase(pasid);
+  std::erase_if(incomplete_, [&](PageRequest const& request) { return request.pasid == pasid; });
 }
 
 std::shared_ptr<FaultHandle const> PageRequests::handle_for(std::optional<Pasid> pasid, bool user_pasid_tables) const {
@@ -47,13 +50,18 @@ Result<void> PageRequests::report(std::shared_ptr<PhysicalDevice> const& device,
   auto result = guarded([&]() -> Result<void> {
     Lock const lock(mutex_);
     auto const handle = handle_for(request.pasid, device->driver()->has_user_pasid_tables());
-    if (!handle) return fail(EINVAL, "nobody listens to page requests of this device or PASID");
+    auto const ours = [&](PageRequest const& other) { return other.group == request.group; };
+    if (!handle) {
+      if (request.last) std::erase_if(incomplete_, ours);
+      return fail(EINVAL, "nobody listens to page requests of this device or PASID");
+    }
     if (!request.last) {
+      if (incomplete_.size() >= FaultQueue::capacity)
+        return fail(ENOSPC, fmt::format("{} page requests wait for the last one of their groups", incomplete_.size()));
       incomplete_.push_back(request);
       return {};
     }
     PageRequestGroup group{handle, {}, device};
-    auto const ours = [&](PageRequest const& other) { return other.group == request.group; };
     std::ranges::copy_if(incomplete_, std::back_inserter(group.requests), ours);
     group.requests.push_back(request);
     std::erase_if(incomplete_, ours);

@@ -8,7 +8,7 @@
 #include "iommufd/fault_queue.h"
 #include "swiommu/base/mutex.h"
 #include "swiommu/base/result.h"
-#include "swiommu/iommufd/page_request.h"
+#include "swiommu/device/page_request.h"
 
 namespace swiommu::iommufd {
 

@@ -15,6 +15,7 @@ Result<std::shared_ptr<PhysicalDevice>> PhysicalDevice::create(std::shared_ptr<D
     if (!options.group) options.group = std::make_shared<DeviceGroup>();
     std::shared_ptr<PhysicalDevice> made(new PhysicalDevice(std::move(device), std::move(driver), std::move(options)));
     SWIOMMU_TRY(made->group()->add_member(*made));
+    if (made->capabilities().page_requests) made->device()->set_page_requests(made);
     return made;
   });
 }
@@ -32,7 +33,7 @@ Result<void> PhysicalDevice::report(PageRequest const& request) { return page_re
 void PhysicalDevice::report(FaultRecord const& fault) const { driver_->report_fault(*this, fault); }
 
 void PhysicalDevice::respond(PageResponse const& response) const {
-  if (options_.responses) options_.responses(response);
+  if (!device_->answer(response) && options_.responses) options_.responses(response);
 }
 
 Result<std::shared_ptr<DeviceGroup>> new_group() {

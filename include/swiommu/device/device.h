@@ -10,14 +10,14 @@
 #include <vector>
 
 #include "swiommu/base/mutex.h"
+#include "swiommu/device/page_request.h"
 #include "swiommu/domain/domain.h"
 #include "swiommu/memory/host_address_space.h"  // x86_interrupt_range
 
 namespace swiommu {
 
+class PageWaits;
 class Port;
-
-using Pasid = std::uint32_t;
 
 struct DeviceOptions {
   std::uint32_t requester_id = 0;
@@ -82,6 +82,13 @@ class Device : public std::enable_shared_from_this<Device> {
   // A new place to do DMA from, for one thread at a time. It keeps the device alive. ENOMEM. EDEADLK.
   Result<std::unique_ptr<Port>> open_port();
 
+  // Who gets the page requests of DMA that misses pages (Port::on_missing_page); nobody to begin with.
+  void set_page_requests(std::weak_ptr<PageRequestTarget> target) noexcept;
+  // The answer to a group of page requests, for whoever waits for it in a port. True: somebody did.
+  bool answer(PageResponse const& response) noexcept;
+  // DMA that waits for pages fails now, so that its threads can be stopped. What is asked for later waits again.
+  void give_up_page_requests() noexcept;
+
  private:
   friend class Port;
   // Published whole and never changed, so that ports need no lock.
@@ -90,7 +97,7 @@ class Device : public std::enable_shared_from_this<Device> {
   Result<void> ready(std::shared_ptr<Domain> const& domain) SWIOMMU_REQUIRES(mutex_);
   void exchange(std::uint64_t key, std::shared_ptr<Domain> domain) noexcept SWIOMMU_REQUIRES(mutex_);
 
-  Device(Host const& host, DeviceOptions const& options) : host_(host), options_(options) {}
+  Device(Host const& host, DeviceOptions const& options);
 
   Result<void> check(std::shared_ptr<Domain> const& domain, std::optional<Pasid> pasid) const;
   Result<void> listen(Domain& domain) SWIOMMU_REQUIRES(mutex_);
@@ -107,6 +114,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::atomic<Attachments const*> attachments_{owned_.get()};
   std::uint64_t last_serial_ SWIOMMU_GUARDED_BY(mutex_) = 0;
   std::vector<Epoch*> ports_ SWIOMMU_GUARDED_BY(mutex_);
+  std::unique_ptr<PageWaits> const page_waits_;
 };
 
 }  // namespace swiommu

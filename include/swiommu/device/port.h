@@ -31,6 +31,8 @@ class Iotlb;
 struct DmaResult {
   std::uint64_t done = 0;            // bytes transferred, from the start
   std::optional<FaultRecord> fault;  // why not more
+  // The page is asked for, in this group of page requests: the rest may be tried again once it is answered.
+  std::optional<std::uint32_t> pending;
 
   [[nodiscard]] bool ok() const { return !fault; }
 };
@@ -38,10 +40,18 @@ struct DmaResult {
 // What an atomic operation found.
 template <class T>
 struct AtomicResult {
-  T before{};                        // value in memory before the operation
-  std::optional<FaultRecord> fault;  // nothing was done
+  T before{};                            // value in memory before the operation
+  std::optional<FaultRecord> fault;      // nothing was done
+  std::optional<std::uint32_t> pending;  // as DmaResult's
 
   [[nodiscard]] bool ok() const { return !fault; }
+};
+
+// What DMA does about a page of the domain it goes through that is not there, or does not allow the access.
+enum class OnMissingPage : std::uint8_t {
+  fault,  // it ends
+  ask,    // it ends too, but the page is asked for (PCIe PRI) and the result is pending
+  wait,  // the page is asked for, and the thread waits for the answer, outside of any guard: the DMA is translated again, or ends
 };
 
 // Threads: a port is used by one thread at a time. Any number of ports per device.
@@ -72,6 +82,12 @@ class Port {
   // For who met a fault in translate() and has left the guard: waits while memory is being moved (memory/moves.h). True: some has
   // been, so translate again. read, write and the atomic operations do this by themselves.
   [[nodiscard]] bool memory_has_moved();
+
+  // For all DMA of this port from now on; a fault to begin with. Asking takes somebody to ask (Device::set_page_requests).
+  void on_missing_page(OnMissingPage what) { on_missing_page_ = what; }
+  // Asks for the page of a fault that translate() met, once the guard is left. True: it is there, or so the answer says, so
+  // translate again. `pending` as DmaResult's.
+  [[nodiscard]] bool ask_for_page(FaultRecord const& fault, std::optional<std::uint32_t>& pending);
 
   // Copies out of, or into, memory. Translated entry by entry; long transfers take several guards, so an unmap in the middle of
   // one is waited for not longer than one piece takes. Not to be called inside a guard of this port. Where the translation
@@ -104,6 +120,8 @@ class Port {
 
   std::expected<Chunk, FaultRecord> find(Iova iova, Access access, std::optional<Pasid> pasid, DeviceTarget* target);
   std::expected<Chunk, FaultRecord> walk(std::uint64_t iova, Access access, Attachment const& attachment, DeviceTarget* target);
+  [[nodiscard]] bool misses(std::uint64_t iova, Access access, std::optional<Pasid> pasid);
+  bool ask_for_pages(FaultRecord const& fault, std::uint64_t last, std::optional<std::uint32_t>& pending);
   FaultRecord lost(Iova iova, Access access, std::optional<Pasid> pasid) const;
   // What a transfer may do with memory and with a device range, both from `done` bytes on.
   struct Transfer;
@@ -118,6 +136,7 @@ class Port {
   std::uint64_t walks_ = 0;
   bool const doubtful_;  // memory may vanish
   std::uint64_t moves_seen_;
+  OnMissingPage on_missing_page_ = OnMissingPage::fault;
   bool open_ = false;
 };
 

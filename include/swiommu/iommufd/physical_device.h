@@ -11,14 +11,13 @@
 #include "swiommu/base/result.h"
 #include "swiommu/device/device.h"
 #include "swiommu/device/fault_record.h"
+#include "swiommu/device/page_request.h"
 
 namespace swiommu::iommufd {
 
 class DeviceGroup;
 class Driver;
 class PageRequests;
-struct PageRequest;
-struct PageResponse;
 
 // A group for several devices. ENOMEM.
 Result<std::shared_ptr<DeviceGroup>> new_group();
@@ -49,7 +48,7 @@ struct DeviceCapabilities {
 };
 
 // Threads: immutable but for what other classes guard themselves. DMA and page requests from any thread.
-class PhysicalDevice : public std::enable_shared_from_this<PhysicalDevice> {
+class PhysicalDevice final : public PageRequestTarget, public std::enable_shared_from_this<PhysicalDevice> {
  public:
   // A device alone in its group unless told otherwise. `device` is where its DMA goes; its pasid_bits say how many PASIDs it has
   // (0: none). What the IOMMU itself lacks is taken from `capabilities`, and what it reserves is added. `responses` is called for
@@ -62,7 +61,7 @@ class PhysicalDevice : public std::enable_shared_from_this<PhysicalDevice> {
   };
   static Result<std::shared_ptr<PhysicalDevice>> create(std::shared_ptr<Device> device, std::shared_ptr<Driver> driver,
                                                         Options options);
-  ~PhysicalDevice();
+  ~PhysicalDevice() override;
   PhysicalDevice(PhysicalDevice const&) = delete;
   PhysicalDevice& operator=(PhysicalDevice const&) = delete;
 
@@ -77,9 +76,10 @@ class PhysicalDevice : public std::enable_shared_from_this<PhysicalDevice> {
   }
 
   // The device asks for pages. Requests of one group wait until the last one comes; then the group goes to the fault queue of
-  // what the device, or its PASID, is attached to. EINVAL: nobody listens there; the response (invalid) has been given, if this
-  // was the last request. ENOMEM.
-  Result<void> report(PageRequest const& request);
+  // what the device, or its PASID, is attached to. EINVAL: nobody listens there, ENOSPC: too many wait for an answer; the
+  // response (invalid) has been given, if this was the last request. ENOMEM. DMA in ports that ask for pages comes here by
+  // itself, if the device has page requests.
+  Result<void> report(PageRequest const& request) override;
 
   // DMA of the device met a fault: tells whoever wants to know (a guest's event queue). Not inside a guard.
   void report(FaultRecord const& fault) const;

@@ -5,8 +5,8 @@
 #include "iommufd/selftest/mock_nested.h"
 #include "iommufd/selftest/operations.h"
 #include "iommufd/viommu.h"
+#include "swiommu/device/page_request.h"
 #include "swiommu/device/port.h"
-#include "swiommu/iommufd/page_request.h"
 
 namespace swiommu::iommufd::selftest {
 namespace {
