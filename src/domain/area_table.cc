@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <new>
 
 #include "base/sabotage.h"
 #include "domain/undo.h"
@@ -32,7 +33,7 @@ Result<void> pin(Area const& area) {
 void unpin(Area const& area) noexcept {
   Range const pages = pages_of(area);
   if (sabotaged("pin-leaked")) {
-    new std::shared_ptr<Pages>(area.pages);  // else they would be unpinned with their last user
+    new (std::nothrow) std::shared_ptr<Pages>(area.pages);  // else they would be unpinned with their last user
     return;
   }
   area.pages->unpin(pages.start, pages.last);

@@ -37,6 +37,7 @@ using Result = std::expected<T, Error>;
   try {
     error.about = about;
   } catch (std::bad_alloc const&) {
+    error.about.clear();
   }
   return std::unexpected<Error>(std::move(error));
 }
