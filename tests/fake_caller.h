@@ -47,10 +47,10 @@ class FakeCaller : public Caller {
     auto const at = files_.find(descriptor);
     return at == files_.end() ? nullptr : at->second;
   }
-  Result<OwnedDescriptor> borrow(int descriptor) override {
+  Result<Descriptor> borrow(int descriptor) override {
     int const copy = ::dup(descriptor);
     if (copy < 0) return fail(EBADF, "no such descriptor");
-    return OwnedDescriptor(copy);
+    return Descriptor(copy);
   }
 
   Result<std::unique_ptr<Backing>> memory(std::uint64_t address, std::uint64_t length, bool writable) override {

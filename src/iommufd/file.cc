@@ -1,17 +1,11 @@
 #include "iommufd/file.h"
 
-#include <unistd.h>
-
 #include "iommufd/commands.h"
 #include "iommufd/dispatch.h"
 #include "iommufd/selftest/test_command.h"
 #include "iommufd/selftest/test_ioctl.h"
 
 namespace swiommu::iommufd {
-
-OwnedDescriptor::~OwnedDescriptor() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
 
 Result<std::uint64_t> OpenFile::ioctl(Caller&, std::uint32_t, std::uint64_t) { return fail(ENOTTY, "this file has no ioctls"); }
 Result<std::uint64_t> OpenFile::read(Caller&, std::uint64_t, std::uint64_t) { return fail(EINVAL, "this file cannot be read"); }

@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <utility>
 
 #include "swiommu/base/bits.h"
 
@@ -18,21 +17,6 @@ namespace swiommu {
 namespace {
 
 constexpr std::uint64_t longest = std::numeric_limits<off_t>::max();
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor const&) = delete;
-  Descriptor& operator=(Descriptor const&) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  [[nodiscard]] int get() const { return number_; }
-  int release() { return std::exchange(number_, -1); }
-
- private:
-  int number_;
-};
 
 // A description of the same file whose position is ours to move; -1 if the system gives none.
 int reopened(int descriptor) { return ::open(fmt::format("/proc/self/fd/{}", descriptor).c_str(), O_RDONLY | O_CLOEXEC); }
@@ -71,7 +55,7 @@ Result<std::unique_ptr<FileMemory>> FileMemory::create(HostAddressSpace& space, 
       space.unmap_shared(place.address, place.length, writable);
       return out_of_memory();
     }
-    memory->descriptor_ = own.release();
+    memory->descriptor_ = std::move(own);
     memory->offset_ = offset;
     memory->pinnable_ = pinnable;
     memory->tells_holes_ = pinnable && !huge;
@@ -82,13 +66,12 @@ Result<std::unique_ptr<FileMemory>> FileMemory::create(HostAddressSpace& space, 
 
 FileMemory::~FileMemory() {
   space_.unmap_shared(mapped_.address, mapped_.length, writable());
-  ::close(descriptor_);
 }
 
 Result<> FileMemory::fault_in(std::uint64_t first_page, std::uint64_t last_page) const {
   return guarded([&]() -> Result<> {
     struct stat status{};
-    if (!pinnable_ || ::fstat(descriptor_, &status) != 0) return fail(EINVAL, "a file of a kind that cannot be pinned");
+    if (!pinnable_ || ::fstat(descriptor_.get(), &status) != 0) return fail(EINVAL, "a file of a kind that cannot be pinned");
     auto const size = static_cast<std::uint64_t>(status.st_size);
     // As Linux does it: whole pages must lie inside the file.
     if (align_down(offset_, host_page_lg2) + ((last_page + 1) << host_page_lg2) > size)
@@ -101,7 +84,7 @@ Result<> FileMemory::fault_in(std::uint64_t first_page, std::uint64_t last_page)
 }
 
 Result<> FileMemory::fill_holes(std::uint64_t first_page, std::uint64_t last_page) const {
-  Descriptor const own(tells_holes_ ? reopened(descriptor_) : -1);
+  Descriptor const own(tells_holes_ ? reopened(descriptor_.get()) : -1);
   if (own.get() < 0) return Backing::fault_in(first_page, last_page);
   std::uint64_t const base = align_down(offset_, host_page_lg2), end = base + ((last_page + 1) << host_page_lg2);
   for (std::uint64_t at = base + (first_page << host_page_lg2); at < end;) {

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -12,24 +11,12 @@
 #include <memory>
 #include <vector>
 
+#include "swiommu/base/descriptor.h"
+
 namespace swiommu {
 namespace {
 
 constexpr std::uint64_t first_reservation = std::uint64_t{1} << 20;
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor const&) = delete;
-  Descriptor& operator=(Descriptor const&) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  [[nodiscard]] int number() const { return number_; }
-
- private:
-  int number_;
-};
 
 struct FreeStream {
   void operator()(ZSTD_DStream* stream) const { ZSTD_freeDStream(stream); }
@@ -106,12 +93,12 @@ Result<Mapping> open_image_file(std::filesystem::path const& path, std::uint64_t
   // Without O_NONBLOCK a FIFO would wait for a writer.
   Descriptor const file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status;
-  if (file.number() < 0 || ::fstat(file.number(), &status) != 0) return fail(errno, name);
+  if (file.get() < 0 || ::fstat(file.get(), &status) != 0) return fail(errno, name);
   if (S_ISDIR(status.st_mode)) return fail(EISDIR, name);
   if (!S_ISREG(status.st_mode)) return fail(EINVAL, fmt::format("{} is not a regular file", name));
   if (status.st_size == 0) return fail(EINVAL, fmt::format("{} is empty", name));
 
-  auto bytes = Mapping::private_file(file.number(), static_cast<std::uint64_t>(status.st_size));
+  auto bytes = Mapping::private_file(file.get(), static_cast<std::uint64_t>(status.st_size));
   if (!bytes) return fail(bytes.error().code, fmt::format("{}: {}", name, bytes.error().about));
   static constexpr unsigned char zstd_magic[] = {0x28, 0xb5, 0x2f, 0xfd};
   if (bytes->length() < sizeof zstd_magic || std::memcmp(bytes->data(), zstd_magic, sizeof zstd_magic) != 0) return bytes;

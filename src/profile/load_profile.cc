@@ -9,6 +9,7 @@
 
 #include "base/spelling.h"
 #include "profile/builtin_profiles.h"
+#include "swiommu/base/descriptor.h"
 
 namespace swiommu {
 
@@ -16,30 +17,16 @@ namespace {
 
 constexpr std::size_t largest_file = 1 << 20;
 
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor const&) = delete;
-  Descriptor& operator=(Descriptor const&) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  [[nodiscard]] int number() const { return number_; }
-
- private:
-  int const number_;
-};
-
 Result<std::string> read_file(std::string const& path) {
   Descriptor const file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.number() < 0) return fail(errno, fmt::format("the profile {} cannot be opened", path));
+  if (file.get() < 0) return fail(errno, fmt::format("the profile {} cannot be opened", path));
   struct ::stat status{};
-  if (::fstat(file.number(), &status) != 0) return fail(errno, fmt::format("the profile {} cannot be read", path));
+  if (::fstat(file.get(), &status) != 0) return fail(errno, fmt::format("the profile {} cannot be read", path));
   if (!S_ISREG(status.st_mode)) return fail(EINVAL, fmt::format("the profile {} is no file", path));
   std::string text;
   while (text.size() <= largest_file) {
     char piece[4096];
-    ssize_t const count = ::read(file.number(), piece, sizeof piece);
+    ssize_t const count = ::read(file.get(), piece, sizeof piece);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return fail(errno, fmt::format("the profile {} cannot be read", path));
     if (count == 0) return text;

@@ -62,7 +62,7 @@ Result<> prepare_log(std::string const& log) {
   if (log.empty() || log == "-") return set(log_variable, log);
   auto const path = absolute(log);
   if (!path) return std::unexpected(path.error());
-  iommufd::OwnedDescriptor const file(::open(path->c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  Descriptor const file(::open(path->c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   if (file.get() < 0) return fail(EINVAL, fmt::format("{}: {}", *path, std::strerror(errno)));
   return set(log_variable, *path);
 }

@@ -49,11 +49,11 @@ std::shared_ptr<iommufd::OpenFile> OwnCaller::open_file(int descriptor) {
   return own == nullptr ? nullptr : own->file()->shared_file();
 }
 
-Result<iommufd::OwnedDescriptor> OwnCaller::borrow(int descriptor) {
+Result<Descriptor> OwnCaller::borrow(int descriptor) {
   if (table().has(descriptor)) return fail(EBADF, "a descriptor of no file with contents");
   long const copy = kernel_call(SYS_fcntl, descriptor, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) return fail(static_cast<int>(-copy), "no such descriptor");
-  return iommufd::OwnedDescriptor(static_cast<int>(copy));
+  return Descriptor(static_cast<int>(copy));
 }
 
 Result<std::unique_ptr<Backing>> OwnCaller::memory(std::uint64_t address, std::uint64_t length, bool writable) {

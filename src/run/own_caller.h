@@ -16,7 +16,7 @@ class OwnCaller final : public iommufd::Caller {
   Result<int> install(std::shared_ptr<iommufd::OpenFile> file) override;
   void uninstall(int descriptor) noexcept override;
   std::shared_ptr<iommufd::OpenFile> open_file(int descriptor) override;
-  Result<iommufd::OwnedDescriptor> borrow(int descriptor) override;
+  Result<Descriptor> borrow(int descriptor) override;
   Result<std::unique_ptr<Backing>> memory(std::uint64_t address, std::uint64_t length, bool writable) override;
   Result<std::unique_ptr<Backing>> file_memory(int descriptor, std::uint64_t offset, std::uint64_t length,
                                                bool writable) override;

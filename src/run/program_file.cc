@@ -70,7 +70,7 @@ Result<> check_interpreter(std::string const& path, std::string_view line, int d
 
 Result<> check_file(std::string const& path, int depth) {
   SWIOMMU_TRY(check_executable(path));
-  iommufd::OwnedDescriptor const file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  Descriptor const file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return {};  // may be executed, not read: execve will tell
   struct stat status{};
   if (::fstat(file.get(), &status) == 0 && gains_rights(path, status))

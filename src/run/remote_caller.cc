@@ -110,13 +110,13 @@ std::shared_ptr<iommufd::OpenFile> RemoteCaller::open_file(int descriptor) {
   return file ? file->shared_file() : nullptr;
 }
 
-Result<iommufd::OwnedDescriptor> RemoteCaller::borrow(int descriptor) {
+Result<Descriptor> RemoteCaller::borrow(int descriptor) {
   Message question{Say::borrow};
   question.words = {static_cast<std::uint64_t>(descriptor)};
   auto const answer = ask(question);
   if (!answer) return gone();
   if (answer->message.error != 0 || answer->descriptor < 0) return fail(EBADF, "no such descriptor");
-  return iommufd::OwnedDescriptor(answer->descriptor);
+  return Descriptor(answer->descriptor);
 }
 
 Result<std::unique_ptr<Backing>> RemoteCaller::memory(std::uint64_t address, std::uint64_t length, bool writable) {
@@ -124,7 +124,7 @@ Result<std::unique_ptr<Backing>> RemoteCaller::memory(std::uint64_t address, std
   question.words = {address, length, writable ? 1U : 0U};
   auto const answer = ask(question);
   if (!answer) return gone();
-  iommufd::OwnedDescriptor const file(answer->descriptor);
+  Descriptor const file(answer->descriptor);
   std::uint64_t const offset = answer->message.words[0], page_offset = address & (host_page_size - 1);
   MappedFile const named{answer->message.words[1], answer->message.words[2]};
   bool const plausible = (offset & (host_page_size - 1)) == page_offset;

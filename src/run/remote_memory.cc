@@ -39,7 +39,7 @@ Result<std::unique_ptr<Backing>> RemoteMemory::create(HostAddressSpace& space, s
       // Stands for what can never be pinned.
       long const nothing = kernel_call(SYS_memfd_create, "swiommu-nothing", 1U);
       if (nothing < 0) return fail(static_cast<int>(-nothing), "cannot make a memfd");
-      iommufd::OwnedDescriptor const owned(static_cast<int>(nothing));
+      Descriptor const owned(static_cast<int>(nothing));
       mapped = as_backing(FileMemory::create(space, owned.get(), place.page_offset, place.length, writable));
     }
     if (!mapped) return mapped;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 
+#include "swiommu/base/descriptor.h"
 #include "swiommu/base/result.h"
 #include "swiommu/iommufd/open_file.h"
 #include "swiommu/iommufd/process.h"
@@ -14,23 +15,6 @@
 namespace swiommu::iommufd {
 
 enum class Capability : std::uint8_t { ipc_lock, sys_resource, sys_rawio };
-
-// A descriptor of our own process, closed when the object dies.
-class OwnedDescriptor {
- public:
-  OwnedDescriptor() = default;
-  explicit OwnedDescriptor(int descriptor) : descriptor_(descriptor) {}
-  OwnedDescriptor(OwnedDescriptor&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-  OwnedDescriptor& operator=(OwnedDescriptor&& other) noexcept {
-    std::swap(descriptor_, other.descriptor_);
-    return *this;
-  }
-  ~OwnedDescriptor();
-  [[nodiscard]] int get() const { return descriptor_; }
-
- private:
-  int descriptor_ = -1;
-};
 
 // Lives for one call. Used by the thread that makes the call.
 class Caller {
@@ -53,7 +37,7 @@ class Caller {
   // What of ours is behind a descriptor of the caller; nullptr if it is something else, or nothing.
   virtual std::shared_ptr<OpenFile> open_file(int descriptor) = 0;
   // A descriptor of our own process for the file that is behind one of the caller's. EBADF.
-  virtual Result<OwnedDescriptor> borrow(int descriptor) = 0;
+  virtual Result<Descriptor> borrow(int descriptor) = 0;
 
   // Memory of the caller, to be pinned later: looks at nothing now (what is wrong with it shows as EFAULT then). `address` need
   // not be page aligned. Stays usable when the caller unmaps it, or dies, once it is pinned. ENOMEM.

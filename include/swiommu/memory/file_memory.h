@@ -1,5 +1,6 @@
 // A file that somebody wants pinned, whatever it turns out to be.
 #pragma once
+#include "swiommu/base/descriptor.h"
 #include "swiommu/memory/backing.h"
 
 namespace swiommu {
@@ -27,7 +28,7 @@ class FileMemory final : public Backing {
   Result<> fill_holes(std::uint64_t first_page, std::uint64_t last_page) const;
 
   Place const mapped_;
-  int descriptor_ = -1;  // our own
+  Descriptor descriptor_;
   std::uint64_t offset_ = 0;
   unsigned page_size_lg2_ = host_page_lg2;
   bool pinnable_ = false;     // a file of that kind

@@ -35,7 +35,7 @@ Result<std::unique_ptr<MockViommu>> MockViommu::create(MockDriver& driver, Viomm
 Result<void> MockViommu::make_memory(UserData const& data, Caller& caller) {
   auto value = data.read<MockViommuData>(caller, mock_viommu_type, least_mock_viommu_data);
   if (!value) return std::unexpected(value.error());
-  memory_ = OwnedDescriptor(::memfd_create("mock vIOMMU", MFD_CLOEXEC));
+  memory_ = Descriptor(::memfd_create("mock vIOMMU", MFD_CLOEXEC));
   if (memory_.get() < 0 || ::ftruncate(memory_.get(), static_cast<off_t>(mock_viommu_memory)) != 0 ||
       ::pwrite(memory_.get(), &value->in, sizeof value->in, 0) != sizeof value->in)
     return fail(ENOMEM, "no memory for the mock vIOMMU");

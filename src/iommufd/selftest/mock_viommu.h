@@ -36,7 +36,7 @@ class MockViommu final : public DriverViommu {
 
   MockDriver& driver_;
   Viommu& viommu_;
-  OwnedDescriptor memory_;
+  Descriptor memory_;
   std::array<std::weak_ptr<HwQueue>, mock_hw_queues> queues_;
 };
 
