@@ -12,6 +12,8 @@
 #include "swiommu/device/page_request.h"
 #include "swiommu/device/port.h"
 #include "swiommu/iommufd/bound_device.h"
+#include "swiommu/iommufd/make_driver.h"
+#include "swiommu/profile/load_profile.h"
 
 namespace swiommu::iommufd {
 
@@ -122,6 +124,15 @@ inline Result<std::unique_ptr<DriverHwQueue>> TestViommu::make_hw_queue(std::sha
   });
 }
 
+// The IOMMU of a builtin profile, with some of its registers changed.
+using RegisterValues = std::vector<std::pair<std::string_view, std::uint64_t>>;
+inline std::shared_ptr<Driver> driver_of(std::string const& builtin, RegisterValues const& registers = {}) {
+  Profile profile = load_profile(builtin).value();
+  for (auto const& [name, value] : registers) EXPECT_TRUE(profile.set_register(name, value)) << name;
+  EXPECT_TRUE(registers.empty() || profile.derive());
+  return make_driver(profile).value();
+}
+
 class TestDriver final : public Driver {
  public:
   explicit TestDriver(std::string_view kind = "test hardware") : kind_(kind) {}
@@ -197,7 +208,7 @@ class IommufdDeviceTest : public IommufdTest {
   struct Shape {
     unsigned pasid_bits = 8;
     DeviceCapabilities capabilities = {.dirty_tracking = true};
-    std::vector<ReservedRegion> reserved{};
+    std::vector<ReservedIovas> reserved{};
     std::shared_ptr<DeviceGroup> group{};
     std::shared_ptr<Driver> driver{};  // driver_ if none
   };

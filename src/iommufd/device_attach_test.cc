@@ -180,7 +180,7 @@ TEST_F(DeviceAttachTest, MemoryThatCannotBePinnedFailsTheAttachAndChangesNothing
 TEST_F(DeviceAttachTest, DevicesReserveIovasWhereTheyAreAttachedThemselves) {
   Range const doorbell{0xfee00000, 0xfeefffff}, relaxable{0x40000000, 0x40000fff};
   auto const device = bind(new_physical(
-      {.reserved = {{doorbell, ReservedRegion::Kind::hardware_msi}, {relaxable, ReservedRegion::Kind::direct_relaxable}}}));
+      {.reserved = {{doorbell, ReservedIovas::Kind::hardware_msi}, {relaxable, ReservedIovas::Kind::direct_relaxable}}}));
   std::uint32_t const space = new_ioas(), other = new_ioas();
   auto const usable = [&](std::uint32_t id) { return ioas(id)->space().iova_ranges().value(); };
   ASSERT_EQ(attach(*device, space), 0);

@@ -141,8 +141,8 @@ Result<void> DeviceObject::check_fit(Hwpt const& hwpt, std::optional<Pasid> pasi
 // Its iovas are reserved where it is attached itself, not for its PASIDs.
 Result<void> DeviceObject::reserve(Ioas& ioas) const {
   std::vector<Range> ranges;
-  for (ReservedRegion const& region : physical_->reserved())
-    if (region.kind != ReservedRegion::Kind::direct_relaxable) ranges.push_back(region.iovas);
+  for (ReservedIovas const& region : physical_->reserved())
+    if (region.kind != ReservedIovas::Kind::direct_relaxable) ranges.push_back(region.iovas);
   if (ranges.empty()) return {};
   return ioas.space().reserve(ranges, this);
 }

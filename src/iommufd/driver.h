@@ -20,6 +20,7 @@
 #include "swiommu/device/fault_record.h"
 #include "swiommu/domain/domain.h"
 #include "swiommu/iommufd/physical_device.h"
+#include "swiommu/profile/profile.h"
 
 namespace swiommu::iommufd {
 
@@ -29,12 +30,6 @@ class Hwpt;
 class HwptPaging;
 class Vdevice;
 class Viommu;
-
-// What GET_HW_INFO copies out.
-struct HardwareInfo {
-  std::uint32_t type = 0;  // IOMMU_HW_INFO_TYPE_...
-  std::vector<std::byte> data;
-};
 
 // How to build the page table of a paging HWPT.
 struct PagingPlan {
@@ -110,7 +105,7 @@ class Driver {
   // What of a device's capabilities works behind this IOMMU.
   [[nodiscard]] virtual DeviceCapabilities usable(DeviceCapabilities const& device) const { return device; }
   // Iovas that all devices behind it reserve.
-  [[nodiscard]] virtual std::vector<ReservedRegion> reserved() const { return {}; }
+  [[nodiscard]] virtual std::vector<ReservedIovas> reserved() const { return {}; }
 
   // GET_HW_INFO. `type`: IOMMU_HW_INFO_TYPE_DEFAULT, or the one that is asked for. EOPNOTSUPP: no information of that type.
   virtual Result<HardwareInfo> hardware_info(PhysicalDevice const& device, std::uint32_t type) const;

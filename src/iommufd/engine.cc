@@ -4,20 +4,11 @@
 #include "iommufd/selftest/mock_driver.h"
 
 namespace swiommu::iommufd {
-namespace {
-
-std::shared_ptr<selftest::MockDriver> make_mock_driver(Profile const& profile) {
-  auto const leaves = selftest::leaves_of_profile(profile.name);
-  return leaves ? std::make_shared<selftest::MockDriver>(*leaves) : nullptr;
-}
-
-}  // namespace
-
 Engine::Engine(Profile profile, std::shared_ptr<HostAddressSpace> addresses, Host host)
     : profile_(std::move(profile)),
       addresses_(std::move(addresses)),
       host_(std::move(host)),
-      mock_driver_(make_mock_driver(profile_)) {}
+      mock_driver_(profile_.hardware == Hardware::kernel_selftest ? std::make_shared<selftest::MockDriver>(profile_) : nullptr) {}
 
 Engine::~Engine() = default;
 

@@ -167,7 +167,7 @@ Result<void> get_hw_info(Command<iommu_hw_info> const& command) {
   if (!capabilities.ats) arguments.out_capabilities |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
   arguments.out_max_pasid_log2 = 0;
   if (device.pasids() != 0) {
-    arguments.out_max_pasid_log2 = static_cast<std::uint8_t>(std::countr_zero(device.pasids()));
+    arguments.out_max_pasid_log2 = static_cast<std::uint8_t>(log2_floor(device.pasids()));
     if (capabilities.pasid_exec) arguments.out_capabilities |= IOMMU_HW_CAP_PCI_PASID_EXEC;
     if (capabilities.pasid_priv) arguments.out_capabilities |= IOMMU_HW_CAP_PCI_PASID_PRIV;
   }

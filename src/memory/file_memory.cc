@@ -64,9 +64,7 @@ Result<std::unique_ptr<FileMemory>> FileMemory::create(HostAddressSpace& space, 
   });
 }
 
-FileMemory::~FileMemory() {
-  space_.unmap_shared(mapped_.address, mapped_.length, writable());
-}
+FileMemory::~FileMemory() { space_.unmap_shared(mapped_.address, mapped_.length, writable()); }
 
 Result<> FileMemory::fault_in(std::uint64_t first_page, std::uint64_t last_page) const {
   return guarded([&]() -> Result<> {

@@ -1,5 +1,6 @@
 // What follows from the registers of each kind of hardware, as its driver in Linux sees it.
 #pragma once
+#include "swiommu/memory/host_address_space.h"  // x86_interrupt_range
 #include "swiommu/profile/profile.h"
 
 namespace swiommu {
@@ -13,6 +14,6 @@ Result<void> derive_zpci(Profile& profile);
 Result<void> derive_selftest(Profile& profile);
 
 // What x86 machines have: writes to these iovas are interrupts.
-inline constexpr ReservedIovas x86_interrupts{{0xfee00000, 0xfeefffff}, ReservedIovas::Kind::hardware_msi};
+inline constexpr ReservedIovas x86_interrupts{x86_interrupt_range, ReservedIovas::Kind::hardware_msi};
 
 }  // namespace swiommu

@@ -47,12 +47,12 @@ Range PagingKind::inputs() const {
   return table ? table->lower : Range::all();
 }
 
-Result<PagingKind> Profile::choose_paging(std::uint32_t flags) const {
+Result<PagingKind> Profile::choose_paging(std::uint32_t flags, PagingUse otherwise) const {
   return guarded([&]() -> Result<PagingKind> {
     auto const refuse = [&] {
       return fail(EOPNOTSUPP, fmt::format("{} has no paging domains for {}", name, hwpt_flags_text(flags)));
     };
-    std::optional<PagingKind> const* kind = &of(PagingUse::usual);
+    std::optional<PagingKind> const* kind = &of(otherwise);
     std::uint32_t besides = flags;
     for (UseOfFlag const& row : by_flag)
       if ((flags & row.flag) != 0 && of(row.use)) {

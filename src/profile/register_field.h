@@ -22,9 +22,9 @@ inline constexpr RegisterField domain_ids{2, 0}, address_widths{12, 8}, greatest
 // ECAP_REG
 inline constexpr RegisterField coherent{0, 0}, queued_invalidation{1, 1}, device_tlb{2, 2}, interrupt_remapping{3, 3},
     extended_interrupts{4, 4}, pass_through{6, 6}, snoop_control{7, 7}, iotlb_offset{17, 8}, greatest_handle_mask{23, 20},
-    nested{26, 26}, page_requests{29, 29}, supervisor_requests{31, 31}, no_write_flag{33, 33}, pasid_size{39, 35}, pasid{40, 40},
-    page_request_drain{42, 42}, scalable{43, 43}, parent_flags{45, 45}, parent_tables{46, 46}, user_tables{47, 47},
-    coherent_walks{48, 48};
+    nested{26, 26}, page_requests{29, 29}, supervisor_requests{31, 31}, no_write_flag{33, 33}, extended_accessed_flag{34, 34},
+    pasid_size{39, 35}, pasid{40, 40}, page_request_drain{42, 42}, scalable{43, 43}, parent_flags{45, 45}, parent_tables{46, 46},
+    user_tables{47, 47}, coherent_walks{48, 48};
 }  // namespace vtd_field
 
 namespace smmuv3_field {

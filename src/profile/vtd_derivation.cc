@@ -56,11 +56,11 @@ Result<void> derive_vtd(Profile& p) {
     kind->with = IOMMU_HWPT_ALLOC_PASID;
     if (!p.of(PagingUse::usual)) p.of(PagingUse::usual) = kind;
     if (dirty != 0) p.of(PagingUse::dirty_tracking) = kind;
-    if (with_tables(nested) && with_tables(user_tables)) {
+    if (with_tables(nested)) {
       kind->with |= dirty;
       kind->writable_only = true;
       p.of(PagingUse::nesting_parent) = kind;
-      p.nested = {IOMMU_HWPT_DATA_VTD_S1};
+      if (with_tables(user_tables)) p.nested = {IOMMU_HWPT_DATA_VTD_S1};
     }
   }
   if (!p.of(PagingUse::usual))

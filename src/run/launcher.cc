@@ -10,7 +10,7 @@
 
 #include "run/environment.h"
 #include "run/program_file.h"
-#include "swiommu/iommufd/caller.h"
+#include "swiommu/base/descriptor.h"
 #include "swiommu/profile/load_profile.h"
 
 namespace swiommu::run {

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "swiommu/iommufd/caller.h"
+#include "swiommu/base/descriptor.h"
 
 namespace swiommu::run {
 namespace {

@@ -1,5 +1,6 @@
 // A device as the machine has it, before any program opens it: whose DMA it is, behind which IOMMU, together with which others.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "swiommu/device/device.h"
 #include "swiommu/device/fault_record.h"
 #include "swiommu/device/page_request.h"
+#include "swiommu/profile/profile.h"
 
 namespace swiommu::iommufd {
 
@@ -22,26 +24,14 @@ class PageRequests;
 // A group for several devices. ENOMEM.
 Result<std::shared_ptr<DeviceGroup>> new_group();
 
-// Iovas that a device cannot use for memory.
-struct ReservedRegion {
-  enum class Kind : std::uint8_t {
-    direct,            // must be mapped 1:1 by whoever owns the machine
-    direct_relaxable,  // the same, but a virtual machine may use it
-    reserved,
-    hardware_msi,  // writes are messages
-    software_msi,  // where doorbells are mapped
-  };
-  Range iovas;
-  Kind kind = Kind::reserved;
-};
-
 struct DeviceCapabilities {
   bool cache_coherent = true;       // EINVAL at bind() without it
   bool isolated_interrupts = true;  // EPERM at bind() without it
   bool dirty_tracking = false;
   bool pasid_exec = false;  // PCI PASID capability
   bool pasid_priv = false;
-  bool set_pasid = true;  // the driver can attach PASIDs
+  bool set_pasid = true;                // the driver can attach PASIDs
+  std::uint32_t max_pasids = 1u << 20;  // of the IOMMU
   bool ats = false;
   bool page_requests = false;     // PCI PRI capability
   bool virtual_function = false;  // of SR-IOV
@@ -55,7 +45,7 @@ class PhysicalDevice final : public PageRequestTarget, public std::enable_shared
   // each group of page requests that was reported, once, on any thread, and must neither call back nor throw. ENOMEM.
   struct Options {
     DeviceCapabilities capabilities;
-    std::vector<ReservedRegion> reserved;
+    std::vector<ReservedIovas> reserved;
     std::shared_ptr<DeviceGroup> group;
     std::function<void(PageResponse const&)> responses;
   };
@@ -69,10 +59,11 @@ class PhysicalDevice final : public PageRequestTarget, public std::enable_shared
   [[nodiscard]] std::shared_ptr<Driver> const& driver() const { return driver_; }
   [[nodiscard]] std::shared_ptr<DeviceGroup> const& group() const { return options_.group; }
   [[nodiscard]] DeviceCapabilities const& capabilities() const { return options_.capabilities; }
-  [[nodiscard]] std::vector<ReservedRegion> const& reserved() const { return options_.reserved; }
-  // 0: the device has no PASIDs.
+  [[nodiscard]] std::vector<ReservedIovas> const& reserved() const { return options_.reserved; }
+  // How many PASIDs there are: what both the device and the IOMMU have. 0: none.
   [[nodiscard]] std::uint64_t pasids() const {
-    return device_->options().pasid_bits == 0 ? 0 : bit(device_->options().pasid_bits);
+    unsigned const bits = device_->options().pasid_bits;
+    return bits == 0 ? 0 : std::min<std::uint64_t>(bit(bits), options_.capabilities.max_pasids);
   }
 
   // The device asks for pages. Requests of one group wait until the last one comes; then the group goes to the fault queue of

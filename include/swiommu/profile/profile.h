@@ -115,8 +115,9 @@ struct Profile {
   [[nodiscard]] Result<HardwareInfo> information() const;  // ENOMEM
 
   // How to make the paging domain that IOMMU_HWPT_ALLOC asks for; `flags` without IOMMU_HWPT_FAULT_ID_VALID. With dirty tracking
-  // the format's accessed and dirty flags are on. EOPNOTSUPP: this hardware does not combine these flags.
-  [[nodiscard]] Result<PagingKind> choose_paging(std::uint32_t flags) const;
+  // the format's accessed and dirty flags are on. `otherwise`: the kind to take if no flag has one of its own. EOPNOTSUPP: this
+  // hardware does not combine these flags, or has no such kind.
+  [[nodiscard]] Result<PagingKind> choose_paging(std::uint32_t flags, PagingUse otherwise = PagingUse::usual) const;
 
   // What IOMMU_GET_HW_INFO says of PASIDs.
   [[nodiscard]] unsigned max_pasid_lg2() const { return max_pasids == 0 ? 0 : log2_floor(max_pasids); }

@@ -1,7 +1,4 @@
 // Hardware that Linux has paging HWPTs for only.
-#include "iommufd/drivers/amd.h"
-#include "iommufd/drivers/riscv.h"
-#include "iommufd/drivers/zpci.h"
 #include "iommufd_device_fixture.h"
 
 namespace swiommu::iommufd {
@@ -39,7 +36,7 @@ constexpr std::uint32_t parent = IOMMU_HWPT_ALLOC_NEST_PARENT, dirty = IOMMU_HWP
 
 TEST_F(DriverPlansTest, AmdWithEverything) {
   std::uint64_t const features = bit(1) | bit(4) | std::uint64_t{2} << 10 | bit(48) | bit(52);
-  use(std::make_shared<AmdDriver>(features, bit(3), 52));
+  use(driver_of("amd", {{"efr", features}, {"efr2", bit(3)}}));
   for (std::uint32_t const good : {std::uint32_t{0}, dirty, parent, dirty | parent, pasid}) EXPECT_EQ(alloc(good), 0) << words_;
   for (std::uint32_t const bad : {dirty | pasid, parent | pasid}) EXPECT_EQ(alloc(bad), EOPNOTSUPP);
   iommu_hw_info_amd info{};
@@ -61,18 +58,18 @@ TEST_F(DriverPlansTest, AmdWithEverything) {
 }
 
 TEST_F(DriverPlansTest, AmdWithLittle) {
-  use(std::make_shared<AmdDriver>(0, 0, 0));
+  use(driver_of("amd", {{"efr", 0}, {"efr2", 0}}));
   EXPECT_EQ(alloc(0), 0);
   for (std::uint32_t const bad : {dirty, parent, pasid}) EXPECT_EQ(alloc(bad), EOPNOTSUPP);
 }
 
 TEST_F(DriverPlansTest, AmdReservesInterruptsAndHyperTransport) {
-  use(std::make_shared<AmdDriver>(std::uint64_t{2} << 10, 0, 0));
+  use(driver_of("amd", {{"efr", std::uint64_t{2} << 10}, {"efr2", 0}}));
   EXPECT_EQ(usable(), (std::vector<Range>{{0, 0xfedfffff}, {0xfef00000, 0xfcffffffff}, {0x10000000000, ~std::uint64_t{0}}}));
 }
 
 TEST_F(DriverPlansTest, RiscvTakesNeitherFlagsNorData) {
-  use(std::make_shared<RiscvDriver>(bit(9) | bit(10)));
+  use(driver_of("riscv", {{"capabilities", bit(9) | bit(10)}}));
   EXPECT_EQ(alloc(0), 0) << words_;
   for (std::uint32_t const bad : {dirty, parent, pasid}) EXPECT_EQ(alloc(bad), EOPNOTSUPP);
   EXPECT_EQ(usable(), (std::vector<Range>{{0, low_bits(47)}}));
@@ -83,20 +80,15 @@ TEST_F(DriverPlansTest, RiscvTakesNeitherFlagsNorData) {
   EXPECT_EQ(arguments.out_data_type, std::uint32_t{IOMMU_HW_INFO_TYPE_NONE});
 }
 
-TEST_F(DriverPlansTest, RiscvWithoutTables) {
-  use(std::make_shared<RiscvDriver>(0));
-  EXPECT_EQ(alloc(0), ENODEV);
-}
-
 TEST_F(DriverPlansTest, ZpciCoversItsDmaRange) {
-  use(std::make_shared<ZpciDriver>(Range{0x100000000, 0x1ffffffff}));
+  use(driver_of("s390-zpci", {{"sdma", 0x100000000}, {"edma", 0x1ffffffff}}));
   EXPECT_EQ(alloc(0), 0) << words_;
   EXPECT_EQ(alloc(dirty), EOPNOTSUPP);
   EXPECT_EQ(usable(), (std::vector<Range>{{0x100000000, 0x1ffffffff}}));
 }
 
 TEST_F(DriverPlansTest, HwptsOfOtherHardwareAreNoParents) {
-  use(std::make_shared<AmdDriver>(bit(4) | bit(48), bit(3), 0));
+  use(driver_of("amd", {{"efr", bit(4) | bit(48)}, {"efr2", bit(3)}}));
   std::uint32_t hwpt = 0;
   ASSERT_EQ(alloc(parent, &hwpt), 0);
   auto const other = bind(new_physical());

@@ -2,27 +2,21 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "iommufd/drivers/smmuv3_nested.h"
-#include "iommufd/hardware_information.h"
+#include "profile/register_field.h"
 #include "swiommu/domain/fixed_domains.h"
 #include "swiommu/uapi/iommufd.h"
 
 namespace swiommu::iommufd {
 namespace {
 
-// Where Linux maps the doorbells of interrupts.
-constexpr Range software_msi{0x08000000, 0x080fffff};
-
-constexpr unsigned output_bits[] = {32, 36, 40, 42, 44, 48, 52, 52};  // IDR5.OAS
-
-smmuv3::Registers registers_of(SmmuIdentification const& id) {
+smmuv3::Registers registers_of(Profile const& profile) {
+  auto const word = [&](char const* name) { return static_cast<std::uint32_t>(profile.register_value(name)); };
   smmuv3::Registers registers;
-  registers.idr0 = id.idr[0];
-  registers.idr1 = id.idr[1];
-  registers.idr3 = id.idr[3];
-  registers.idr5 = id.idr[5];
+  registers.idr0 = word("idr0");
+  registers.idr1 = word("idr1");
+  registers.idr3 = word("idr3");
+  registers.idr5 = word("idr5");
   return registers;
 }
 
@@ -30,71 +24,26 @@ SmmuNested& nested_of(Hwpt& hwpt) { return static_cast<SmmuNested&>(static_cast<
 
 }  // namespace
 
-SmmuDriver::SmmuDriver(SmmuIdentification const& identification)
-    : id_(identification), streams_(std::make_unique<SmmuStreams>()) {}
+SmmuDriver::SmmuDriver(Profile profile) : ProfiledDriver(std::move(profile)), streams_(std::make_unique<SmmuStreams>()) {}
 
 SmmuDriver::~SmmuDriver() = default;
 
-std::uint64_t SmmuDriver::field(unsigned n, unsigned high, unsigned low) const { return bit_field(id_.idr[n], high, low); }
-
-// Both stages (IDR0.S1P, S2P), and stage 2 can keep memory cacheable (IDR3.FWB).
-bool SmmuDriver::has_nesting() const { return field(0, 1, 0) == 3 && field(3, 8, 8) != 0; }
-
 DeviceCapabilities SmmuDriver::usable(DeviceCapabilities const& device) const {
-  DeviceCapabilities usable = device;
-  bool const coherent = field(0, 4, 4) != 0;  // IDR0.COHACC
-  usable.cache_coherent &= coherent;
-  usable.dirty_tracking &= coherent && field(0, 7, 6) >= 2;  // IDR0.HTTU
-  usable.set_pasid &= field(0, 1, 1) != 0 && field(1, 10, 6) != 0;
+  DeviceCapabilities usable = ProfiledDriver::usable(device);
+  usable.cache_coherent &= smmuv3_field::coherent.of(profile().register_value("idr0")) != 0;
   return usable;
 }
 
-std::vector<ReservedRegion> SmmuDriver::reserved() const { return {{software_msi, ReservedRegion::Kind::software_msi}}; }
-
-Result<HardwareInfo> SmmuDriver::hardware_info(PhysicalDevice const&, std::uint32_t type) const {
-  iommu_hw_info_arm_smmuv3 info{};
-  std::ranges::copy(id_.idr, info.idr);
-  info.iidr = id_.iidr;
-  info.aidr = id_.aidr;
-  return information(IOMMU_HW_INFO_TYPE_ARM_SMMUV3, info, type);
-}
-
-Result<PagingPlan> SmmuDriver::plan_paging(PhysicalDevice const&, std::uint32_t flags, std::optional<UserData> const& data,
-                                           Caller*) const {
-  if (data) return fail(EOPNOTSUPP, "paging HWPTs of the SMMUv3 take no data");
-  bool const stage1 = field(0, 1, 1) != 0;
-  bool const dirty = (flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING) != 0;
-  bool const parent = (flags & IOMMU_HWPT_ALLOC_NEST_PARENT) != 0;
-  if (parent && flags != IOMMU_HWPT_ALLOC_NEST_PARENT)
-    return fail(EOPNOTSUPP, "a nesting parent of the SMMUv3 has neither dirty tracking nor PASIDs");
-  if (parent && field(0, 1, 0) != 3) return fail(EOPNOTSUPP, "this SMMUv3 has no nested translation");
-  if (flags != 0 && !parent && !stage1) return fail(EOPNOTSUPP, "this SMMUv3 has no Arm stage 1 tables, which the flags need");
-  unsigned const outputs = output_bits[field(5, 2, 0)];
-  // The smallest granule that there is (IDR5.GRAN4K, GRAN16K, GRAN64K).
-  unsigned const granule_lg2 = field(5, 4, 4) != 0 ? 12 : field(5, 5, 5) != 0 ? 14 : 16;
-  bool const on_stage1 = !parent && stage1;
-  unsigned const usual = granule_lg2 == 16 ? 52 : 48;
-  PagingPlan plan;
-  plan.format = {.format = on_stage1 ? FormatName::arm_stage1 : FormatName::arm_stage2,
-                 .granule_lg2 = granule_lg2,
-                 .input_bits = on_stage1 ? (field(5, 11, 10) == 1 ? usual : 48) : std::min(outputs, usual),
-                 .output_bits = std::min(outputs, usual),
-                 .accessed_updates = dirty,
-                 .dirty_updates = dirty};
-  plan.limits.aperture = {0, low_bits(plan.format.input_bits)};
-  plan.enforces_coherency = field(3, 8, 8) != 0;
-  return plan;
-}
-
 bool SmmuDriver::has_viommus(PhysicalDevice const&, std::uint32_t type) const {
-  return has_nesting() && type == IOMMU_VIOMMU_TYPE_ARM_SMMUV3;
+  return type == IOMMU_VIOMMU_TYPE_ARM_SMMUV3 && profile().makes_viommus(type);
 }
 
 Result<std::unique_ptr<DriverViommu>> SmmuDriver::make_viommu(Viommu& viommu, PhysicalDevice const&,
                                                               std::optional<UserData> const&, Caller&) {
   if (&viommu.parent()->driver() != this)
     return fail(EINVAL, fmt::format("HWPT {} was made for another SMMU", viommu.parent()->id()));
-  return std::make_unique<SmmuViommu>(viommu, registers_of(id_), *streams_);
+  return std::make_unique<SmmuViommu>(viommu, profile().makes_nested(IOMMU_HWPT_DATA_ARM_SMMUV3), registers_of(profile()),
+                                      *streams_);
 }
 
 Result<std::shared_ptr<Domain>> SmmuDriver::attach(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt,

@@ -75,10 +75,10 @@ class SmmuStreams {
 
 class SmmuViommu final : public DriverViommu {
  public:
-  SmmuViommu(Viommu& viommu, smmuv3::Registers const& registers, SmmuStreams& streams)
-      : viommu_(viommu), registers_(registers), streams_(streams) {}
+  SmmuViommu(Viommu& viommu, bool nests, smmuv3::Registers const& registers, SmmuStreams& streams)
+      : viommu_(viommu), nests_(nests), registers_(registers), streams_(streams) {}
 
-  [[nodiscard]] bool nests() const override { return true; }
+  [[nodiscard]] bool nests() const override { return nests_; }
   Result<std::unique_ptr<DriverNested>> make_nested(std::uint32_t flags, UserData const& data, Caller& caller) override;
   [[nodiscard]] bool invalidates() const override { return true; }
   Result<void> invalidate(InvalidationArray& entries) override;
@@ -88,6 +88,7 @@ class SmmuViommu final : public DriverViommu {
   Result<void> run(Command const& command);
 
   Viommu& viommu_;
+  bool const nests_;
   smmuv3::Registers const registers_;
   SmmuStreams& streams_;
 };

@@ -1,5 +1,3 @@
-#include "iommufd/drivers/smmuv3.h"
-
 #include "flat_memory.h"
 #include "iommufd_device_fixture.h"
 #include "user_table.h"
@@ -10,16 +8,14 @@ namespace {
 constexpr std::uint64_t guest = 0x100000, iova = 0x7f000000, context_table = guest + 0x4000;
 constexpr std::uint32_t virtual_stream = 0x33;
 
-SmmuIdentification identification() {
-  SmmuIdentification id;
-  // S1P, S2P, TTF = VMSAv8-64, COHACC, HTTU = accessed and dirty, ASID16, VMID16
-  id.idr[0] = 3 | 2 << 2 | 1 << 4 | 2 << 6 | 1 << 12 | 1 << 18;
-  id.idr[1] = 16 | 8 << 6;      // 16 bits of StreamIDs, 8 of SubstreamIDs
-  id.idr[3] = 1 << 8 | 1 << 2;  // FWB, HAD
-  id.idr[5] = 5 | 1 << 4;       // 48 bits, 4 KiB
-  id.iidr = 7;
-  id.aidr = 2;
-  return id;
+// S1P, S2P, TTF = VMSAv8-64, COHACC, HTTU = accessed and dirty, ASID16, VMID16
+constexpr std::uint32_t idr0 = 3 | 2 << 2 | 1 << 4 | 2 << 6 | 1 << 12 | 1 << 18;
+constexpr std::uint32_t idr1 = 16 | 8 << 6;      // 16 bits of StreamIDs, 8 of SubstreamIDs
+constexpr std::uint32_t idr3 = 1 << 8 | 1 << 2;  // FWB, HAD
+constexpr std::uint32_t idr5 = 5 | 1 << 4;       // 48 bits, 4 KiB
+
+std::shared_ptr<Driver> smmu(std::uint32_t third = idr3) {
+  return driver_of("arm-smmuv3", {{"idr0", idr0}, {"idr1", idr1}, {"idr3", third}, {"idr5", idr5}, {"iidr", 7}, {"aidr", 2}});
 }
 
 class SmmuDriverTest : public IommufdDeviceTest {
@@ -85,7 +81,7 @@ class SmmuDriverTest : public IommufdDeviceTest {
   }
 
   FlatMemory memory_{64, guest};
-  std::shared_ptr<SmmuDriver> hardware_ = std::make_shared<SmmuDriver>(identification());
+  std::shared_ptr<Driver> hardware_ = smmu();
   std::shared_ptr<PhysicalDevice> physical_;
   std::unique_ptr<BoundDevice> device_;
   std::uint32_t space_ = 0, parent_ = 0, viommu_ = 0;
@@ -116,7 +112,7 @@ TEST_F(SmmuDriverTest, TellsItsRegistersAndReservesDoorbells) {
   arguments.data_len = sizeof info;
   arguments.data_uptr = std::bit_cast<std::uint64_t>(&info);
   ASSERT_EQ(call(IOMMU_GET_HW_INFO, arguments), 0);
-  EXPECT_EQ(info.idr[5], identification().idr[5]);
+  EXPECT_EQ(info.idr[5], idr5);
   EXPECT_EQ(info.iidr, 7u);
   EXPECT_EQ(info.aidr, 2u);
   std::uint32_t const space = new_ioas();
@@ -280,16 +276,14 @@ TEST_F(SmmuDriverTest, FaultsBecomeEventsOfTheGuest) {
 }
 
 TEST_F(SmmuDriverTest, HardwareWithoutNesting) {
-  auto id = identification();
-  id.idr[3] = 0;
-  auto const other = bind(new_physical({.driver = std::make_shared<SmmuDriver>(id)}));
+  auto const other = bind(new_physical({.driver = smmu(0)}));
   iommu_viommu_alloc arguments{};
   arguments.size = sizeof arguments;
   arguments.type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3;
   arguments.dev_id = other->id();
   arguments.hwpt_id = parent_;
   EXPECT_EQ(call(IOMMU_VIOMMU_ALLOC, arguments), EOPNOTSUPP);
-  auto const same = bind(new_physical({.driver = std::make_shared<SmmuDriver>(identification())}));
+  auto const same = bind(new_physical({.driver = smmu()}));
   arguments.dev_id = same->id();
   EXPECT_EQ(call(IOMMU_VIOMMU_ALLOC, arguments), EINVAL);  // the parent belongs to another SMMU
 }

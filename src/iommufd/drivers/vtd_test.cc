@@ -1,5 +1,3 @@
-#include "iommufd/drivers/vtd.h"
-
 #include "flat_memory.h"
 #include "iommufd_device_fixture.h"
 #include "user_table.h"
@@ -7,31 +5,27 @@
 namespace swiommu::iommufd {
 namespace {
 
-constexpr unsigned nested = 26, supervisor_request = 31, pasids = 40, scalable = 43, dirty = 45, second_stage = 46,
-                   first_stage = 47;
+constexpr unsigned nested = 26, pasids = 40, scalable = 43, dirty = 45, second_stage = 46, first_stage = 47;
 
-std::uint64_t cap(unsigned guest_width, unsigned address_widths) {
+constexpr std::uint64_t cap(unsigned guest_width, unsigned address_widths) {
   return std::uint64_t{guest_width - 1} << 16 | std::uint64_t{address_widths} << 8;
 }
-std::uint64_t ecap(std::initializer_list<unsigned> bits) {
+constexpr std::uint64_t ecap(std::initializer_list<unsigned> bits) {
   std::uint64_t value = 0;
   for (unsigned const n : bits) value |= bit(n);
   return value;
 }
-vtd::Registers registers_of(std::uint64_t capability, std::uint64_t extended) {
-  vtd::Registers registers;
-  registers.capability = capability;
-  registers.extended_capability = extended;
-  return registers;
+RegisterValues registers_of(std::uint64_t capability, std::uint64_t extended) {
+  return {{"cap", capability}, {"ecap", extended}};
 }
-vtd::Registers modern() {
-  return registers_of(cap(48, 0b0100) | bit(56), ecap({nested, pasids, scalable, dirty, second_stage, first_stage}));
-}
+constexpr std::uint64_t modern_cap = cap(48, 0b0100) | bit(56);
+constexpr std::uint64_t modern_ecap = ecap({nested, pasids, scalable, dirty, second_stage, first_stage});
+RegisterValues modern() { return registers_of(modern_cap, modern_ecap); }
 
 class VtdDriverTest : public IommufdDeviceTest {
  protected:
-  void use(vtd::Registers const& registers) {
-    hardware_ = std::make_shared<VtdDriver>(registers);
+  void use(RegisterValues const& registers) {
+    hardware_ = driver_of("intel-vtd", registers);
     physical_ = new_physical({.capabilities = {.dirty_tracking = true}, .driver = hardware_});
     device_ = bind(physical_);
     space_ = new_ioas();
@@ -58,7 +52,7 @@ class VtdDriverTest : public IommufdDeviceTest {
     return arguments;
   }
 
-  std::shared_ptr<VtdDriver> hardware_;
+  std::shared_ptr<Driver> hardware_;
   std::shared_ptr<PhysicalDevice> physical_;
   std::unique_ptr<BoundDevice> device_;
   std::uint32_t space_ = 0;
@@ -117,8 +111,8 @@ TEST_F(VtdDriverTest, TellsItsRegisters) {
   ASSERT_EQ(call(IOMMU_GET_HW_INFO, arguments), 0);
   EXPECT_EQ(arguments.out_data_type, std::uint32_t{IOMMU_HW_INFO_TYPE_INTEL_VTD});
   EXPECT_EQ(arguments.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING, std::uint64_t{IOMMU_HW_CAP_DIRTY_TRACKING});
-  EXPECT_EQ(info.cap_reg, *modern().capability);
-  EXPECT_EQ(info.ecap_reg, *modern().extended_capability);
+  EXPECT_EQ(info.cap_reg, modern_cap);
+  EXPECT_EQ(info.ecap_reg, modern_ecap);
   arguments.flags = IOMMU_HW_INFO_FLAG_INPUT_TYPE;
   arguments.in_data_type = IOMMU_HW_INFO_TYPE_AMD;
   EXPECT_EQ(call(IOMMU_GET_HW_INFO, arguments), EOPNOTSUPP);

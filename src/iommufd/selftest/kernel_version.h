@@ -1,5 +1,5 @@
 // What the selftest programs of different versions of Linux expect of the mock IOMMU, where that is not the same. All of it is
-// in these two files.
+// in this file and in the profiles.
 //
 //           leaves of a table                              HWPT_INVALIDATE on a paging HWPT
 //   6.12    2 KiB; 1 MiB too, if the device asks for them  ENOENT
@@ -16,18 +16,12 @@
 #pragma once
 #include <cerrno>
 #include <cstdint>
-#include <optional>
-#include <string_view>
 
 #include "iommufd/selftest/mock_hardware.h"
 #include "iommufd/user_data.h"
+#include "swiommu/base/bits.h"
 
 namespace swiommu::iommufd::selftest {
-
-enum class Leaves : std::uint8_t { of_2_kib, up_to_4_kib };
-
-// Nothing for other profiles than those of the selftests.
-std::optional<Leaves> leaves_of_profile(std::string_view name);
 
 // Flags of mock devices (mock_domain_flags).
 inline constexpr std::uint32_t mock_no_dirty_tracking = 1;
@@ -35,8 +29,10 @@ inline constexpr std::uint32_t mock_huge_leaves = 2;  // 6.12 only
 inline constexpr std::uint32_t mock_has_pasids = 4;   // not in 6.12
 inline constexpr std::uint32_t known_mock_flags = mock_no_dirty_tracking | mock_huge_leaves | mock_has_pasids;
 
-// Bit n: leaves of 2^n bytes.
-std::uint64_t leaf_sizes(Leaves usual, MockTable table, std::uint32_t device_flags);
+// Leaves besides those of the profile; bit n: of 2^n bytes.
+constexpr std::uint64_t leaf_sizes_of_flags(MockTable table, std::uint32_t device_flags) {
+  return table == mock_table_usual && (device_flags & mock_huge_leaves) != 0 ? bit(mock_huge_page_lg2) : 0;
+}
 
 // Data of a HWPT, valid otherwise, that only 6.12 passes.
 inline bool is_of_6_12(UserData const& data) { return data.length == least_mock_hwpt_data; }

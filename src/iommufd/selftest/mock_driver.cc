@@ -1,7 +1,5 @@
 #include "iommufd/selftest/mock_driver.h"
 
-#include <cstring>
-
 #include "iommufd/hwpt.h"
 #include "iommufd/selftest/mock_nested.h"
 #include "iommufd/selftest/mock_viommu.h"
@@ -9,24 +7,8 @@
 
 namespace swiommu::iommufd::selftest {
 
-Result<HardwareInfo> MockDriver::hardware_info(PhysicalDevice const&, std::uint32_t type) const {
-  return guarded([&]() -> Result<HardwareInfo> {
-    if (type != IOMMU_HW_INFO_TYPE_DEFAULT && type != mock_information_type)
-      return fail(EOPNOTSUPP, "information of another type than the mock IOMMU's");
-    MockInformation const information{.flags = 0, .test_register = mock_test_register};
-    auto const bytes = std::as_bytes(std::span(&information, 1));
-    return HardwareInfo{mock_information_type, {bytes.begin(), bytes.end()}};
-  });
-}
-
 Result<PagingPlan> MockDriver::plan_paging(PhysicalDevice const& device, std::uint32_t flags, std::optional<UserData> const& data,
                                            Caller* caller) const {
-  if ((flags & ~std::uint32_t{IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING | IOMMU_HWPT_ALLOC_PASID}) != 0)
-    return fail(EOPNOTSUPP, "a flag that the mock IOMMU does not have");
-  bool const dirty = (flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING) != 0;
-  auto const* const known = state(device);
-  std::uint32_t const device_flags = known != nullptr ? known->flags : 0;
-  if (dirty && (device_flags & mock_no_dirty_tracking) != 0) return fail(EOPNOTSUPP, "the mock device has no dirty tracking");
   MockHwptData wanted{};
   if (data && caller != nullptr) {
     if (data->type != mock_hwpt_type && data->type != IOMMU_HWPT_DATA_NONE)
@@ -37,15 +19,10 @@ Result<PagingPlan> MockDriver::plan_paging(PhysicalDevice const& device, std::ui
   }
   if (wanted.table > mock_table_huge) return fail(EOPNOTSUPP, "the mock IOMMU has no such kind of table");
   auto const table = static_cast<MockTable>(wanted.table);
-  PagingPlan plan;
-  plan.format = {.format = FormatName::amd_v1,
-                 .levels = (mock_input_bits - mock_page_lg2) / 9,
-                 .granule_lg2 = mock_page_lg2,
-                 .output_bits = mock_output_bits,
-                 .dirty_updates = dirty,
-                 .page_sizes = leaf_sizes(leaves_, table, device_flags)};
-  if (table == mock_table_usual) plan.limits.aperture = mock_aperture;
-  return plan;
+  auto kind = profile().choose_paging(flags, table == mock_table_huge ? PagingUse::huge : PagingUse::usual);
+  if (!kind) return std::unexpected(std::move(kind).error());
+  if (auto const* const known = state(device)) kind->format.page_sizes |= leaf_sizes_of_flags(table, known->flags);
+  return plan_of(*kind);
 }
 
 Result<std::unique_ptr<DriverNested>> MockDriver::make_nested_on(std::shared_ptr<Domain> parent, std::uint32_t flags,
@@ -86,8 +63,9 @@ std::shared_ptr<Domain> MockDriver::domain_of(Hwpt& hwpt) {
 }
 
 Result<std::shared_ptr<Domain>> MockDriver::attach(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt, Hwpt const*) {
-  auto* const known = state(device);
-  if (known == nullptr) return fail(EINVAL, "no device of the mock IOMMU");
+  MockDeviceState passing;  // of a device that nobody added, for whoever has no use for the selftests' operations
+  auto* known = state(device);
+  if (known == nullptr) known = &passing;
   bool const nested = hwpt.type() == ObjectType::hwpt_nested;
   if (pasid == unlucky_pasid) {
     known->next_attach_fails = !known->next_attach_fails;

@@ -5,7 +5,7 @@
 #include <map>
 #include <memory>
 
-#include "iommufd/driver.h"
+#include "iommufd/drivers/profiled.h"
 #include "iommufd/selftest/kernel_version.h"
 #include "iommufd/selftest/mock_hardware.h"
 #include "swiommu/base/mutex.h"
@@ -23,18 +23,17 @@ struct MockDeviceState {
   std::uint64_t virtual_id = 0;
 };
 
-class MockDriver final : public Driver {
+class MockDriver final : public ProfiledDriver {
  public:
-  explicit MockDriver(Leaves leaves) : leaves_(leaves) {}
+  using ProfiledDriver::ProfiledDriver;
 
   std::string_view kind() const override { return "mock"; }
-  Result<HardwareInfo> hardware_info(PhysicalDevice const& device, std::uint32_t type) const override;
   Result<PagingPlan> plan_paging(PhysicalDevice const& device, std::uint32_t flags, std::optional<UserData> const& data,
                                  Caller* caller) const override;
-  bool nests() const override { return true; }
+  bool nests() const override { return profile().makes_nested(mock_hwpt_type); }
   Result<std::unique_ptr<DriverNested>> make_nested(PhysicalDevice const& device, HwptPaging& parent, std::uint32_t flags,
                                                     UserData const& data, Caller& caller) override;
-  bool has_viommus(PhysicalDevice const&, std::uint32_t type) const override { return type == mock_viommu_type; }
+  bool has_viommus(PhysicalDevice const&, std::uint32_t type) const override { return profile().makes_viommus(type); }
   Result<std::unique_ptr<DriverViommu>> make_viommu(Viommu& viommu, PhysicalDevice const& device,
                                                     std::optional<UserData> const& data, Caller& caller) override;
   Result<std::shared_ptr<Domain>> attach(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt,
@@ -62,7 +61,6 @@ class MockDriver final : public Driver {
  private:
   static bool show(MockDeviceState& state, PhysicalDevice const& device, Hwpt const* hwpt);
 
-  Leaves const leaves_;
   std::atomic<std::uint32_t> requester_ids_ = 0;
   std::atomic<bool> serves_6_12_ = false;  // a program of Linux 6.12 has been seen
   mutable Mutex mutex_;

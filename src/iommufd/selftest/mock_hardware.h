@@ -1,30 +1,16 @@
-// What the IOMMU of the kernel's selftests looks like: its limits, and the structures of its users (iommufd_test.h).
+// What the IOMMU of the kernel's selftests has beside its profile: the structures of its users (iommufd_test.h), and numbers that
+// its tests count on.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
-#include "swiommu/base/range.h"
-
 namespace swiommu::iommufd::selftest {
 
-// Tables: AMD v1 with a granule of 2 KiB, inputs below 2^56, outputs below 2^51.
-inline constexpr Range mock_aperture{1 << 24, 0x7fffffff};
-inline constexpr unsigned mock_page_lg2 = 11;
 inline constexpr unsigned mock_huge_page_lg2 = 20;
-inline constexpr unsigned mock_input_bits = 56;
-inline constexpr unsigned mock_output_bits = 51;
 inline constexpr unsigned mock_pasid_bits = 20;
 
 // The second time that something is attached to this PASID, ENOMEM: makes a replace fail half way.
 inline constexpr std::uint32_t unlucky_pasid = 1024;
-
-// GET_HW_INFO
-inline constexpr std::uint32_t mock_information_type = 0xfeedbeef;
-struct MockInformation {
-  std::uint32_t flags;
-  std::uint32_t test_register;
-};
-inline constexpr std::uint32_t mock_test_register = 0xdeadbeef;
 
 // HWPT_ALLOC: of a nested HWPT, and of a paging one with another table.
 inline constexpr std::uint32_t mock_hwpt_type = 0xdead;
@@ -70,7 +56,6 @@ struct MockEvent {
 inline constexpr std::uint32_t mock_hw_queue_type = 0xdeadbeef;
 inline constexpr std::uint32_t mock_hw_queues = 2;
 
-static_assert(sizeof(MockInformation) == 8 && offsetof(MockInformation, test_register) == 4);
 static_assert(sizeof(MockHwptData) == 8 && offsetof(MockHwptData, table) == least_mock_hwpt_data);
 static_assert(sizeof(MockIotlbInvalidation) == 8 && offsetof(MockIotlbInvalidation, entry) == 4);
 static_assert(sizeof(MockCacheInvalidation) == 12 && offsetof(MockCacheInvalidation, device) == 4 &&

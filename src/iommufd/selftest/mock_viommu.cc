@@ -47,6 +47,8 @@ Result<void> MockViommu::make_memory(UserData const& data, Caller& caller) {
   return data.write(caller, *value);
 }
 
+bool MockViommu::nests() const { return driver_.nests(); }
+
 Result<std::unique_ptr<DriverNested>> MockViommu::make_nested(std::uint32_t flags, UserData const& data, Caller& caller) {
   return driver_.make_nested_on(viommu_.parent()->domain(), flags, data, caller);
 }

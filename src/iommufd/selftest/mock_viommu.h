@@ -19,7 +19,7 @@ class MockViommu final : public DriverViommu {
   static Result<std::unique_ptr<MockViommu>> create(MockDriver& driver, Viommu& viommu, std::optional<UserData> const& data,
                                                     Caller& caller);
 
-  bool nests() const override { return true; }
+  bool nests() const override;
   Result<std::unique_ptr<DriverNested>> make_nested(std::uint32_t flags, UserData const& data, Caller& caller) override;
 
   bool invalidates() const override { return true; }

@@ -16,7 +16,7 @@
 namespace swiommu::iommufd::selftest {
 
 inline constexpr std::uint64_t page = 4096;
-inline constexpr std::uint64_t first_iova = mock_aperture.start;
+inline constexpr std::uint64_t first_iova = 1 << 24;  // of the aperture
 
 // Memory of the caller, shared so that formats of narrow outputs hold its addresses too.
 class CallerMemory {
