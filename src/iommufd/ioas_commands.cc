@@ -1,6 +1,8 @@
 // The IOAS as an object: which iovas it has.
 #include <fmt/format.h>
 
+#include <iterator>
+#include <map>
 #include <vector>
 
 #include "iommufd/commands.h"
@@ -14,6 +16,7 @@ std::uint64_t entry_of(std::uint64_t array, std::uint64_t index) { return array 
 
 Result<std::vector<Range>> read_ranges(Caller& caller, std::uint64_t array, std::uint32_t count) {
   std::vector<Range> ranges;
+  std::map<std::uint64_t, std::uint64_t> last_of;  // by start
   for (std::uint32_t i = 0; i < count; i++) {
     iommu_iova_range read{};
     if (!caller.copy_in(entry_of(array, i), std::as_writable_bytes(std::span(&read, 1))))
@@ -21,12 +24,13 @@ Result<std::vector<Range>> read_ranges(Caller& caller, std::uint64_t array, std:
     Range const range{read.start, read.last};
     if (range.start >= range.last)
       return fail(EINVAL, fmt::format("range {}, {:#x}-{:#x}, ends before it starts, or at once", i, range.start, range.last));
-    // Few; and who gives many waits for himself.
-    for (Range const other : ranges) {
-      if (range.overlaps(other))
-        return fail(EINVAL, fmt::format("range {}, {:#x}-{:#x}, overlaps {:#x}-{:#x}", i, range.start, range.last, other.start,
-                                        other.last));
+    auto const beyond = last_of.upper_bound(range.last);
+    if (beyond != last_of.begin()) {
+      auto const [start, last] = *std::prev(beyond);
+      if (last >= range.start)
+        return fail(EINVAL, fmt::format("range {}, {:#x}-{:#x}, overlaps {:#x}-{:#x}", i, range.start, range.last, start, last));
     }
+    last_of.emplace(range.start, range.last);
     ranges.push_back(range);
   }
   return ranges;
