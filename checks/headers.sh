@@ -1,5 +1,5 @@
 #!/bin/bash
-# Does every public header compile alone, with nothing but include/ to look into? Those of uapi/ as C too.
+# Does every public header compile alone, with nothing but include/ to look into? Those for C programs as C too.
 #
 #   checks/headers.sh [compiler, g++ if not given]
 set -euo pipefail
@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # two includes: a header without #pragma once fails too
 compile_alone() {
   local languages=(c++23) language
-  if [[ $2 == swiommu/uapi/* ]]; then languages+=(c11); fi
+  if [[ $2 == swiommu/uapi/* || $2 == swiommu/hardware/zpci_in* ]]; then languages+=(c11); fi
   for language in "${languages[@]}"; do
     printf '#include "%s"\n#include "%s"\n' "$2" "$2" |
       "$1" -std="$language" -Iinclude -Wall -Wextra -Wpedantic -Wshadow -Wno-missing-field-initializers -Werror -fsyntax-only \

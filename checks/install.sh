@@ -16,7 +16,7 @@ check() {
   cmake --build "$work/$kind/build" --parallel "$(nproc)" >"$work/log"
   cmake --install "$work/$kind/build" >"$work/log"
 
-  for example in device iommufd; do
+  for example in device iommufd trap_handler; do
     mkdir -p "$work/$kind/$example"
     cp -R "$source_folder/examples/$example/." "$work/$kind/$example/"
     cmake -S "$work/$kind/$example" -B "$work/$kind/$example/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug \
@@ -27,6 +27,7 @@ check() {
   # only what was installed is left for the examples to find
   rm -rf "${work:?}/$kind/build"
   "$work/$kind/device/build/device" >"$work/log"
+  "$work/$kind/trap_handler/build/trap_handler" >"$work/log"
   "$prefix/bin/swiommu" --help >"$work/log"
   "$prefix/bin/swiommu" run -- "$work/$kind/iommufd/build/iommufd" >"$work/log"
   echo "install: the examples build and run against the $kind library"

@@ -260,6 +260,49 @@ TEST_F(Shadow, GivesUpBeyondItsBudgetAndIsEmptyInBothHalves) {
   }
 }
 
+TEST_F(Shadow, ARefreshMayBeDoneInSteps) {
+  for (unsigned page = 0; page < 400; page++) leaf(page) = (data + (page % 64) * 0x1000) | rw;
+  auto const domain = shadow();
+  RefreshProgress progress = domain->begin_refresh(Range::all());
+  unsigned steps = 1;
+  while (!*domain->refresh_some(progress, 16)) {
+    steps++;
+    EXPECT_LE(ranges(*domain).size(), 16u * steps);
+  }
+  EXPECT_TRUE(progress.finished);
+  EXPECT_GE(steps, 1536u / 16);
+  EXPECT_EQ(ranges(*domain).size(), 400u);
+  std::uint64_t const generation = domain->generation();
+  for (progress = domain->begin_refresh(Range::all()); !*domain->refresh_some(progress, 100);) {
+  }
+  EXPECT_EQ(domain->generation(), generation);
+  for (unsigned page = 0; page < 400; page++) leaf(page) = 0;
+  for (progress = domain->begin_refresh({iova(100), iova(300) - 1}); !*domain->refresh_some(progress, 16);) {
+  }
+  EXPECT_EQ(ranges(*domain).size(), 200u);
+  EXPECT_EQ(reason(*domain, iova(99)), Reason::none);
+  EXPECT_EQ(reason(*domain, iova(100)), Reason::not_mapped);
+}
+
+TEST_F(Shadow, WhatFindsNoMemoryInAStepIsMissingAndTheRestIsThere) {
+  leaf(3) = data | rw;
+  std::uint64_t const far = guest + 0x3000;
+  word(level1 + 8) = far | rw;
+  word(far) = data | rw;
+  auto const domain = shadow();
+  ASSERT_TRUE(domain->refresh(Range::block(0, 21)));
+  host.tables->fail_after(0);
+  RefreshProgress progress = domain->begin_refresh(Range::all());
+  while (!*domain->refresh_some(progress)) {
+  }
+  EXPECT_TRUE(progress.missing);
+  EXPECT_EQ(reason(*domain, iova(3)), Reason::none);
+  EXPECT_NE(reason(*domain, 0x200000), Reason::none);
+  host.tables->fail_after(TableAllocator::never);
+  ASSERT_TRUE(domain->refresh(Range::all()));
+  EXPECT_EQ(reason(*domain, 0x200000), Reason::none);
+}
+
 TEST_F(Shadow, FormatsThatCannotHoldTheCompositionAreRefused) {
   UserPageTable const small{.format = vtd, .root = root},
       wide{.format = {.format = FormatName::s390_zpci, .levels = 5}, .root = root};

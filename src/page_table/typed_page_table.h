@@ -123,9 +123,9 @@ class TypedPageTable : public PageTable {
     });
   }
 
-  bool visit(Range range, FunctionRef<bool(Leaf const&)> visit, std::uint64_t budget) const override {
+  bool visit_some(Range range, FunctionRef<bool(Leaf const&)> visit, VisitLimit& limit) const override {
     if (range.start > range.last) return true;
-    LeafVisit<F, M, FunctionRef<bool(Leaf const&)>> visitor(format_, memory_, visit, budget);
+    LeafVisit<F, M, FunctionRef<bool(Leaf const&)>> visitor(format_, memory_, visit, limit);
     for (Range const& half : {shape_.lower, shape_.upper.value_or(shape_.lower)}) {
       if (auto const part = half.intersection(range);
           part && !visitor.run(format_.geometry().top(), root_, *part, Access::both()))
@@ -186,7 +186,7 @@ class TypedPageTable : public PageTable {
   bool affords(Range range) const {
     if constexpr (!BudgetedMemory<M>) return true;
     auto const go_on = [](Leaf const&) { return true; };
-    return visit(range, go_on, budget());
+    return this->visit(range, go_on, budget());
   }
   std::uint64_t budget() const {
     if constexpr (BudgetedMemory<M>) return memory_.budget();

@@ -13,9 +13,9 @@ class LeafVisit {
  public:
   using Entry = typename F::Entry;
 
-  // `visit(Leaf const&)` returns false to stop; `budget` is the number of words that may be read.
-  LeafVisit(F const& format, M& memory, Visit& visit, std::uint64_t budget)
-      : format_(format), memory_(memory), visit_(visit), left_(budget) {}
+  // `visit(Leaf const&)` returns false to stop.
+  LeafVisit(F const& format, M& memory, Visit& visit, VisitLimit& limit)
+      : format_(format), memory_(memory), visit_(visit), limit_(limit) {}
 
   // False if it was stopped. Tables that cannot be reached and malformed entries are passed over. Each item is looked at
   // on its own, as a walker does: a run that somebody wrote wrongly shows as what its items say. However the tables point
@@ -25,8 +25,11 @@ class LeafVisit {
     for (std::uint64_t at = range.start;;) {
       std::uint64_t const i = g.index(level, at);
       std::uint64_t const last = std::min(g.item(level, at).last, range.last);
-      if (left_ == 0) return false;
-      left_--;
+      if (limit_.words == 0) {
+        limit_.next = at;
+        return false;
+      }
+      limit_.words--;
       auto const e = memory_.template load<Entry>(table, i);
       if (!e) {
         // A table lies in one piece of memory or in several: skip the item, not the table.
@@ -44,6 +47,7 @@ class LeafVisit {
 
  private:
   bool leaf(Entry e, unsigned level, Range range, Access rights) {
+    limit_.next = range.start;  // if this is where it is stopped
     unsigned const lg2 = format_.leaf_size_lg2(e, level, range.start);
     Attributes attributes = format_.attributes(e, level);
     attributes.access = attributes.access & rights;
@@ -64,7 +68,7 @@ class LeafVisit {
   F const& format_;
   M& memory_;
   Visit& visit_;
-  std::uint64_t left_;
+  VisitLimit& limit_;
 };
 
 }  // namespace swiommu

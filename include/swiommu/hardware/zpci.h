@@ -3,8 +3,9 @@
 // There is no public manual. What is known here is what Linux and QEMU show: anchors with designation type 1 (region-third
 // table) are used by both; types 0, 2 and 3 are Linux's definitions, of which it uses 2 and 3; QEMU accepts type 1 only.
 // Types 4, 5 and 7 have names (page frame absolute address, I/O page frame absolute address, I/O page table origin) but no
-// behaviour that can be seen anywhere: they are configuration faults. Unverified: what hardware does with an origin that is
-// no multiple of 16 KiB (a configuration fault here), and with a request that has a PASID (likewise).
+// behaviour that can be seen anywhere: they are configuration faults. Bit 9 forbids writing everywhere (QEMU). Unverified: what
+// hardware does with an origin that is no multiple of 16 KiB (a configuration fault here), and with a request that has a PASID
+// (likewise).
 #pragma once
 #include <cstdint>
 #include <expected>

@@ -15,4 +15,10 @@ struct Leaf {
   std::uint8_t level = 0;
 };
 
+// What a visit may still read, and how far it got: for whoever goes on later from there.
+struct VisitLimit {
+  std::uint64_t words = ~std::uint64_t{0};  // counts down, one for each word that is read
+  std::uint64_t next = 0;                   // where it was stopped: the first input that was not dealt with
+};
+
 }  // namespace swiommu

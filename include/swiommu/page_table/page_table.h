@@ -108,7 +108,12 @@ class PageTable {
 
   // Calls `visit` for the leaves in the range, in order, until it returns false or `budget` words have been read; returns
   // whether the end was reached. Tables may point at each other in ways that make a visit very long.
-  virtual bool visit(Range range, FunctionRef<bool(Leaf const&)> visit, std::uint64_t budget = no_limit) const = 0;
+  bool visit(Range range, FunctionRef<bool(Leaf const&)> visit, std::uint64_t budget = no_limit) const {
+    VisitLimit limit{.words = budget};
+    return visit_some(range, visit, limit);
+  }
+  // The same, to be gone on with at `limit.next` if the end was not reached. Beginning there reads one word a level again.
+  virtual bool visit_some(Range range, FunctionRef<bool(Leaf const&)> visit, VisitLimit& limit) const = 0;
 
   // Reports the ranges whose flag is set, whole entries clipped to the range; with Clear::yes clears the flags of the entries
   // that lie inside the range whole. The caller invalidates and waits before it trusts the report. EOPNOTSUPP: the format

@@ -1,5 +1,5 @@
-// The anchor (IOTA): origin in bits 63:12, translation enabled in bit 11, storage key in bits 8:5, designation type in bits
-// 4:2, frame size in bits 1:0 (counted from the right).
+// The anchor (IOTA): origin in bits 63:12, translation enabled in bit 11, protection in bit 9, storage key in bits 8:5,
+// designation type in bits 4:2, frame size in bits 1:0 (counted from the right).
 #include <fmt/format.h>
 
 #include <array>
@@ -21,7 +21,7 @@ constexpr std::array<char const*, 8> designations = {
     "undefined",
     "I/O page table",
 };
-constexpr std::uint64_t enabled = 0x800;
+constexpr std::uint64_t enabled = 0x800, protected_all = 0x200;
 constexpr unsigned table_lg2 = 14;  // a region or segment table is 16 KiB and starts at a multiple of that
 
 Configuration find_table(std::uint64_t iota, std::uint64_t dma_start, Range aperture, StructurePath& path) {
@@ -40,6 +40,7 @@ Configuration find_table(std::uint64_t iota, std::uint64_t dma_start, Range aper
   if (type > 3)
     return path.fault(fmt::format("has designation type {} ({}), of which nothing is known", type, designations[type]));
   if (!is_aligned(origin, table_lg2)) return path.fault("has its table at no multiple of 16 KiB");
+  if ((iota & protected_all) != 0) configuration.rights = Access::reading();
   configuration.user =
       UserPageTable{.format = {.format = FormatName::s390_zpci, .levels = type + 2}, .root = origin, .big_endian = true};
   configuration.steps = path.take();

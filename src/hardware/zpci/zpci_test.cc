@@ -51,6 +51,12 @@ TEST_F(ZpciFunction, DoesNotLookAtKeyAndFrameSize) {
   EXPECT_EQ(found->user->root, 0x2d28000u);
 }
 
+TEST_F(ZpciFunction, AProtectedAnchorForbidsWriting) {
+  EXPECT_EQ(find()->rights, Access::both());
+  *registers.iota |= 0x200;
+  EXPECT_EQ(find()->rights, Access::reading());
+}
+
 TEST_F(ZpciFunction, RefusesDesignationsOfUnknownBehaviour) {
   for (unsigned const type : {4u, 5u, 6u, 7u}) {
     registers.iota = 0x2d28800 | type << 2;
