@@ -36,6 +36,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/failing_new_test.cc PROPERTIES COMPILE_OPTIONS -Wno-mismatched-new-delete)
 endif()
 
+# The tests that run what the fuzzers run.
+file(GLOB fuzz_test_sources tests/fuzz/*_test.cc)
+set_source_files_properties(${fuzz_test_sources} PROPERTIES
+  INCLUDE_DIRECTORIES ${PROJECT_SOURCE_DIR}/fuzz COMPILE_DEFINITIONS SWIOMMU_FUZZ_CORPUS="${PROJECT_SOURCE_DIR}/fuzz/corpus")
+
 function(swiommu_test_program target library)
   add_executable(${target} ${ARGN})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)

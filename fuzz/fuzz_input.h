@@ -4,7 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <source_location>
 #include <span>
+#include <stdexcept>
+#include <string>
 
 namespace swiommu {
 
@@ -16,7 +19,7 @@ class FuzzInput {
   Number take() {
     Number value{};
     auto const bytes = take_bytes(sizeof value);
-    std::memcpy(&value, bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(&value, bytes.data(), bytes.size());
     return value;
   }
   std::uint64_t number() { return take<std::uint64_t>(); }
@@ -34,9 +37,13 @@ class FuzzInput {
   std::span<std::byte const> rest_;
 };
 
-// Stops the fuzzer: something does not hold.
-inline void require(bool holds) {
-  if (!holds) __builtin_trap();
+// Something that must hold does not: nobody catches it under libFuzzer, which keeps the input then.
+struct Broken : std::logic_error {
+  explicit Broken(std::source_location const& at)
+      : std::logic_error(std::string(at.file_name()) + ":" + std::to_string(at.line()) + " does not hold") {}
+};
+inline void require(bool holds, std::source_location const& at = std::source_location::current()) {
+  if (!holds) throw Broken(at);
 }
 
 }  // namespace swiommu

@@ -1,0 +1,34 @@
+// Inputs of fuzzers: those in fuzz/corpus/, and random ones.
+#pragma once
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <vector>
+
+#include "conformance/effort.h"
+
+namespace swiommu::fuzzing {
+
+inline std::vector<std::filesystem::path> corpus(char const* fuzzer) {
+  std::vector<std::filesystem::path> files;
+  for (auto const& entry : std::filesystem::directory_iterator(std::filesystem::path(SWIOMMU_FUZZ_CORPUS) / fuzzer))
+    files.push_back(entry.path());
+  std::ranges::sort(files);
+  return files;
+}
+
+inline std::vector<std::uint8_t> contents(std::filesystem::path const& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// Less than `most` of them.
+inline std::vector<std::uint8_t> random_bytes(std::uint64_t seed, std::size_t most) {
+  conformance::Random random(seed);
+  std::vector<std::uint8_t> bytes(conformance::below(random, most));
+  std::ranges::generate(bytes, [&] { return static_cast<std::uint8_t>(random()); });
+  return bytes;
+}
+
+}  // namespace swiommu::fuzzing
