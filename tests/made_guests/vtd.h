@@ -64,10 +64,10 @@ inline MadeGuest made_vtd_scalable(std::uint64_t pasid_entry_type, std::function
   guest.put(pasids + 64 * 5, {1 | pasid_entry_type << 6 | (first ? 0 : root | width_or_mode << 2), 9,
                               first ? root | width_or_mode << 2 : 0, 0, 0, 0, 0, 0});
   constexpr std::uint64_t scalable = std::uint64_t{1} << 43, second = std::uint64_t{1} << 46,
-                          first_stage = std::uint64_t{1} << 47;
+                          first_stage = std::uint64_t{1} << 47, rid_pasid = std::uint64_t{1} << 49;
   guest.registers = {{"RTADDR", roots | 1 << 10},
                      {"CAP", 0x600 | std::uint64_t{1} << 60 | mgaw(sagaw_levels) | sagaw(sagaw_levels)},
-                     {"ECAP", 0xf00f4a | scalable | second | first_stage},
+                     {"ECAP", 0xf00f4a | scalable | second | first_stage | rid_pasid},
                      {"GSTS", 0xc0000000}};
   return guest;
 }

@@ -22,6 +22,7 @@ enum class Extended : unsigned {
   second_stage_accessed_dirty = 45,
   second_stage = 46,
   first_stage = 47,
+  rid_pasid = 49,
 };
 
 class Capabilities {

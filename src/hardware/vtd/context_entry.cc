@@ -89,7 +89,8 @@ Found pasid_table_entry(Lookup& lookup, std::uint64_t context_table, std::uint32
   if (third != 0) return path.fault(reserved(third, " in word 2"));
   if (fourth != 0) return path.fault(reserved(fourth, " in word 3"));
 
-  std::uint64_t const rid_pasid = bit_field(high, 19, 0);
+  // Without ECAP.RPS requests without PASID use PASID 0, whatever the field says (section 3.4.3).
+  std::uint64_t const rid_pasid = capabilities.has(Extended::rid_pasid) ? bit_field(high, 19, 0) : 0;
   std::uint64_t const number = pasid ? *pasid : rid_pasid;
   std::uint64_t const directory_entries = bit(static_cast<unsigned>(bit_field(low, 11, 9)) + 7);
   if (pasid && (low & pasid_enable) == 0) return path.fault("blocks requests with a PASID (PASIDE = 0)");

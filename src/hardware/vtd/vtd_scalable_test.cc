@@ -140,6 +140,15 @@ TEST_F(VtdScalable, SelectsTheEntryOfThePasid) {
   EXPECT_EQ(fault(0x80), "PASID directory entry at 0x13010 is not present (P = 0)");
 }
 
+TEST_F(VtdScalable, UsesPasid0ForRequestsWithoutOneWhereRidPasidIsNotImplemented) {
+  memory.at(context + 8) = 0x2045;  // RID_PASID, beyond the directory
+  EXPECT_NE(fault().find("too small for RID_PASID 0x2045"), std::string::npos);
+  registers.extended_capability = bit(40) | bit(43) | bit(47);  // ECAP.RPS = 0
+  EXPECT_EQ(find()->user->root, table);
+  *registers.extended_capability |= bit(49);
+  EXPECT_NE(fault().find("too small for RID_PASID 0x2045"), std::string::npos);
+}
+
 TEST_F(VtdScalable, BlocksPasidsWhereTheyAreNotEnabled) {
   memory.at(context) &= ~bit(3);
   EXPECT_EQ(fault(), "");
