@@ -18,7 +18,7 @@ GuestFunction& of(swiommu_zpci_function* function) { return *reinterpret_cast<Gu
 template <class Body>
 swiommu_zpci_answer with_call(swiommu_zpci_call* kept, Body const& body) {
   Call call;
-  std::memcpy(&call, kept, sizeof(call));
+  std::memcpy(static_cast<void*>(&call), kept, sizeof(call));  // trivially copyable, as g++ 12 does not see
   swiommu_zpci_answer const answer = body(call);
   if (answer.outcome != SWIOMMU_ZPCI_AGAIN) call = {};
   std::memcpy(kept, &call, sizeof(call));
