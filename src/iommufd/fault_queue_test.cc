@@ -251,7 +251,7 @@ TEST_F(FaultQueueTest, RequestsWithoutALastOneDoNotPileUp) {
 // A device with page requests, its user page table in memory that the parent maps, and a thread that does its DMA.
 class PagedDmaConcurrencyTest : public FaultQueueTest {
  protected:
-  static constexpr std::uint64_t guest_pages = 1024, table = 0x100000, present = 3;
+  static constexpr std::uint64_t guest_pages = 1024, table = 0x100000, present = 7;  // P, R/W, U/S
 
   void SetUp() override {
     physical_ = new_physical({.capabilities = {.dirty_tracking = true, .page_requests = true}});
