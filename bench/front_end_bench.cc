@@ -8,9 +8,10 @@
 #include <string>
 
 #include "fake_caller.h"
-#include "iommufd/drivers/vtd.h"
 #include "swiommu/iommufd/bound_device.h"
+#include "swiommu/iommufd/make_driver.h"
 #include "swiommu/iommufd/physical_device.h"
+#include "swiommu/profile/load_profile.h"
 #include "swiommu/uapi/iommufd.h"
 
 namespace swiommu::iommufd {
@@ -23,11 +24,7 @@ constexpr std::uint64_t base = std::uint64_t{1} << 32;
 class World {
  public:
   World() {
-    vtd::Registers registers;
-    registers.capability = 0x19ed008c40780c66;  // 48 bits, pages of 2 MiB and 1 GiB
-    registers.extended_capability = 0x0000cee8029a00de | std::uint64_t{0x7} << 43 | std::uint64_t{0x3} << 46;
-    registers.host_address_width = 52;
-    auto driver = std::make_shared<VtdDriver>(registers);
+    auto driver = *make_driver(*load_profile("intel-vtd"));
     auto device = *Device::create(engine_->host(), {.requester_id = 0x28});
     device_ = *PhysicalDevice::create(device, driver, {});
     bound_ = std::move(*BoundDevice::bind(file_, device_));

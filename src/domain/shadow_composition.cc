@@ -79,7 +79,7 @@ Result<bool> ShadowDomain::compose_leaf(Leaf const& leaf, Step& step) {
     if (step.pieces == 0) return false;
     step.charge(1);
     std::uint64_t const guest = leaf.output + (at - leaf.range.start);
-    Translation const t = usable_in_parent(guest, rights);
+    Translation const t = usable_in_parent(guest, rights, step);
     // What the shadow's smallest page is too large for (a parent that ends within a page) is left out.
     unsigned const size_lg2 = std::max<unsigned>(smallest, t.ok() ? t.size_lg2 : hole_lg2(*parent(), t));
     std::uint64_t const last = at + std::min(leaf.range.last - at, Range::block(guest, size_lg2).last - guest);
@@ -111,8 +111,14 @@ Access ShadowDomain::usable(Leaf const& leaf) const {
   return {};
 }
 
-Translation ShadowDomain::usable_in_parent(std::uint64_t guest, Access rights) const {
-  Translation t = parent()->translate(guest, {}, Update::no);
+Translation ShadowDomain::usable_in_parent(std::uint64_t guest, Access rights, Step& step) const {
+  if (!step.block.ok() || align_down(guest, step.block.size_lg2) != step.block_start) {
+    step.block = parent()->translate(guest, {}, Update::no);
+    step.block_start = align_down(guest, step.block.size_lg2);
+    step.block.output -= guest - step.block_start;
+  }
+  Translation t = step.block;
+  t.output += guest - step.block_start;
   t.attributes.access = t.attributes.access & rights;
   if (!t.ok() || t.attributes.access == Access{} || !parent()->keeps_flags()) return t;
   return parent()->translate(guest, t.attributes.access, Update::yes);

@@ -24,6 +24,9 @@ Result<std::shared_ptr<ShadowDomain>> ShadowDomain::create(std::shared_ptr<Domai
     auto user = PageTable::open(table, *domain->asked_);
     if (!user) return std::unexpected(std::move(user).error());
     domain->user_ = std::move(*user);
+    auto why = PageTable::open(table, *parent);
+    if (!why) return std::unexpected(std::move(why).error());
+    domain->why_ = std::move(*why);
     auto shadow = PageTable::create(format, tables ? std::move(tables) : host.tables);
     if (!shadow) return std::unexpected(std::move(shadow).error());
     domain->shadow_ = std::move(*shadow);
@@ -64,7 +67,7 @@ Translation ShadowDomain::look_up(std::uint64_t input, Access access, Update upd
   Walk const walk = shadow_->walk(untagged(input), access, update);
   if (!walk.ok()) {
     // The shadow only knows that there is nothing. The user's own table says why, unless it was changed since.
-    Translation const t = through_parent(*this, user_->walk(input, access, Update::no), access, Update::no);
+    Translation const t = through_parent(*this, why_->walk(input, access, Update::no), access, Update::no);
     return t.ok() ? Translation{.reason = walk.reason, .where = this, .walk = walk} : t;
   }
   return {.reason = Reason::none,
@@ -126,6 +129,7 @@ Result<bool> ShadowDomain::step(RefreshProgress& progress, std::uint64_t words) 
   Step step(progress, words);
   epoch_.enter();
   Result<bool> outcome = guarded([&]() SWIOMMU_NO_THREAD_SAFETY_ANALYSIS { return compose_halves(step); });
+  asked_->forget_row();
   epoch_.leave();
   if (!outcome) unmap_all(step.gather);
   progress.changes = changes_;

@@ -95,12 +95,13 @@ class ShadowDomain final : public Domain {
   Result<bool> compose_leaf(Leaf const& leaf, Step& step) SWIOMMU_REQUIRES(mutex_);
   Result<bool> drop(std::uint64_t last, Step& step) SWIOMMU_REQUIRES(mutex_);
   [[nodiscard]] Access usable(Leaf const& leaf) const;
-  [[nodiscard]] Translation usable_in_parent(std::uint64_t guest, Access rights) const;
+  [[nodiscard]] Translation usable_in_parent(std::uint64_t guest, Access rights, Step& step) const;
   Result<void> set(Range iovas, std::uint64_t output, Attributes attributes, Step& step) SWIOMMU_REQUIRES(mutex_);
   Result<void> clear(Range iovas, Step& step) SWIOMMU_REQUIRES(mutex_);
 
-  std::unique_ptr<AskedMemory> const asked_;  // the parent
+  std::unique_ptr<AskedMemory> const asked_;  // the parent, for steps: under mutex_
   std::unique_ptr<PageTable> user_;           // read through it
+  std::unique_ptr<PageTable> why_;            // the same table, read through the parent, to explain faults
   std::unique_ptr<PageTable> shadow_;         // changed only under mutex_
   bool const ignores_top_byte_;               // Arm TBI: iovas that differ in it are one
   bool flags_ = false;
