@@ -103,6 +103,7 @@ class ComparisonRun {
       return;
     }
     auto const domain = value(open_configuration(ground_, *found));
+    if (found->parent) comparison.parent = open_parent(*found->parent, *memory_);
     comparison.configuration = std::move(*found);
     device_->replace(domain).value();
     Iova const iova(comparison.probe.iova);

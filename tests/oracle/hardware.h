@@ -43,6 +43,7 @@ struct Comparison {
   std::optional<FaultRecord> fault;                    // of the DMA
   Translation translation;                             // of the DMA, before it; if there is a configuration
   std::vector<WalkStep> steps;                         // of the walk through the user page table
+  std::shared_ptr<MemoryView const> parent;            // memory through the table under the user page table, if there is one
   std::optional<std::vector<std::uint32_t>> expected;  // expected_faults()
   bool of_structure = false;                           // what was read is a word of a structure, which flags may have changed
 

@@ -31,26 +31,32 @@ std::uint64_t TableBuilder::any_input(unsigned fixed_lg2, std::uint64_t address)
 
 std::uint64_t TableBuilder::map(std::uint64_t block, unsigned size_lg2) {
   std::uint64_t const address = address_of_(block, size_lg2);
-  unsigned level = any_leaf_level();
-  bool const small = shape_.shift(level) < size_lg2;
-  if (small) level = 0;
-  unsigned const size = shape_.shift(level);
-  std::uint64_t const input = any_input(small ? size_lg2 : size, address);
-  for (std::uint64_t at = 0; at == 0 || at < bit(size_lg2); at += bit(size)) place(address + at, input + at, level);
+  std::uint64_t input = 0;
+  for (unsigned attempt = 0; attempt < 8; attempt++) {
+    unsigned level = any_leaf_level();
+    bool const small = shape_.shift(level) < size_lg2;
+    if (small) level = 0;
+    unsigned const size = shape_.shift(level);
+    input = any_input(small ? size_lg2 : size, address);
+    bool placed = true;
+    for (std::uint64_t at = 0; at == 0 || at < bit(size_lg2); at += bit(size))
+      placed = place(address + at, input + at, level) && placed;
+    if (placed) break;
+  }
   inputs_.push_back(input);
   return input;
 }
 
-void TableBuilder::place(std::uint64_t address, std::uint64_t input, unsigned leaf_level) {
+bool TableBuilder::place(std::uint64_t address, std::uint64_t input, unsigned leaf_level) {
   std::uint64_t table = root_;
   for (unsigned level = shape_.levels - 1;; level--) {
     unsigned const bits = level + 1 == shape_.levels ? shape_.root_index_bits : shape_.index_bits;
     std::uint64_t const entry = table + 8 * (input >> shape_.shift(level) & low_bits(bits));
     if (level == leaf_level) {
-      if (memory_.get(entry) != 0) return;
+      if (memory_.get(entry) != 0) return false;
       memory_.set(entry, shape_.leaf(align_down(address, shape_.shift(level)), level));
       entries_.push_back(entry);
-      return;
+      return true;
     }
     if (memory_.get(entry) == 0) {
       std::uint64_t const next = memory_.allocate(random_, shape_.granule_lg2);
@@ -59,7 +65,7 @@ void TableBuilder::place(std::uint64_t address, std::uint64_t input, unsigned le
       entries_.push_back(entry);
     }
     auto const next = tables_.find(entry);
-    if (next == tables_.end()) return;  // a leaf is in the way
+    if (next == tables_.end()) return false;  // a leaf is in the way
     table = next->second;
   }
 }

@@ -38,7 +38,8 @@ class TableBuilder {
   [[nodiscard]] TableShape const& shape() const { return shape_; }
 
   // Maps an aligned block of memory somewhere, through a leaf of a random size that covers it or through several small ones,
-  // among the tables that there are or by new ones. Returns the input that leads to it, if nothing was in the way.
+  // among the tables that there are or by new ones. Returns the input that leads to it; if there is hardly any room, something
+  // may have been in the way.
   std::uint64_t map(std::uint64_t block, unsigned size_lg2 = 12);
 
   // Where the entries lie that map() has written.
@@ -47,7 +48,8 @@ class TableBuilder {
  private:
   unsigned any_leaf_level();
   std::uint64_t any_input(unsigned fixed_lg2, std::uint64_t address);
-  void place(std::uint64_t address, std::uint64_t input, unsigned leaf_level);
+  // False: something is in the way.
+  bool place(std::uint64_t address, std::uint64_t input, unsigned leaf_level);
 
   Random& random_;
   GuestMemory& memory_;
