@@ -4,6 +4,7 @@
 // (the user page table); the GCR3 table is our context directory. A table that translates alone is `user` in the
 // DeviceConfiguration, whichever of the two it is.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -44,6 +45,27 @@ class Unit final : public ContextSource {
   Registers registers_;
   MemoryView const* memory_;
   ParentOpener open_parent_;
+};
+
+// The guest translation of one device, as a device table entry that a guest wrote asks for it: GV, GIOV, GLX, the GCR3 table and
+// GuestPagingMode, if V says that they count. The rest of the entry is the host's.
+class GuestTranslation final : public ContextSource {
+ public:
+  // `guest` is guest memory, where the GCR3 table and the guest tables lie; it stays the caller's, and must live as long as this.
+  // Of the registers only the extended features count.
+  GuestTranslation(std::array<std::uint64_t, 4> const& entry, Registers const& registers, MemoryView const& guest)
+      : entry_(entry), registers_(registers), guest_(&guest) {}
+
+  // `device` is not looked at. DMA that the entry asks no guest translation for is a bypass: its addresses are guest addresses. A
+  // fault: an entry that asks for what the hardware does not have, a PASID without guest translation, or one whose GCR3 table
+  // entry is invalid or not in memory. Any thread.
+  [[nodiscard]] std::expected<DeviceConfiguration, ConfigurationFault> find(std::uint32_t device,
+                                                                            std::optional<std::uint32_t> pasid) const override;
+
+ private:
+  std::array<std::uint64_t, 4> entry_;
+  Registers registers_;
+  MemoryView const* guest_;
 };
 
 }  // namespace swiommu::amd

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <expected>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "swiommu/base/result.h"
@@ -43,6 +44,35 @@ class Unit final : public ContextSource {
   Registers registers_;
   MemoryView const* memory_;
   ParentOpener open_parent_;
+};
+
+// The words of a device context that say how a guest's own tables translate: the first stage, and who its processes are. The
+// second stage, and the rest, are the host's.
+struct GuestContext {
+  std::uint64_t tc = 0;
+  std::uint64_t ta = 0;
+  std::uint64_t fsc = 0;  // iosatp, or pdtp if tc.PDTV says so
+};
+
+// The first stage of one device, as a device context that a guest wrote asks for it.
+class GuestTranslation final : public ContextSource {
+ public:
+  // `guest` is guest memory, where the process directory and the tables lie; it stays the caller's, and must live as long as
+  // this.
+  GuestTranslation(GuestContext const& context, Registers const& registers, MemoryView const& guest)
+      : context_(context), registers_(registers), guest_(&guest) {}
+
+  // Why a valid context is misconfigured for these registers (3.1.4), without what lies in memory; empty if it is not.
+  [[nodiscard]] static std::string misconfigured(GuestContext const& context, Registers const& registers);
+
+  // `device` is not looked at. What has no first stage is a bypass: its addresses are guest addresses. Otherwise as Unit::find().
+  [[nodiscard]] std::expected<DeviceConfiguration, ConfigurationFault> find(std::uint32_t device,
+                                                                            std::optional<std::uint32_t> pasid) const override;
+
+ private:
+  GuestContext context_;
+  Registers registers_;
+  MemoryView const* guest_;
 };
 
 }  // namespace swiommu::riscv

@@ -39,21 +39,9 @@ std::string illegal(DeviceTableEntry const& entry, Features const& features, Con
     return "asks for accessed flags in host tables (HAD), which this IOMMU does not have (HASup = 0)";
   if (entry.accessed_dirty() == 3 && !features.has(Feature::host_dirty))
     return "asks for dirty flags in host tables (HAD = 3), which this IOMMU does not have (HDSup = 0)";
-  if (!entry.guest_valid()) return {};
-  if (!features.has(Feature::guest_translation))
-    return "asks for guest translation (GV = 1), which this IOMMU does not have (GTSup = 0)";
-  if (!control.guest_translation()) return "asks for guest translation (GV = 1), which is not enabled (GTEn = 0)";
-  if (entry.guest_io_valid() && !features.has(Feature::guest_io))
-    return "asks for guest translation without PASID (GIOV = 1), which this IOMMU does not have (GIOSup = 0)";
-  if (entry.gcr3_levels() == 4) return "has a reserved number of GCR3 table levels (GLX = 3)";
-  if (entry.gcr3_levels() > features.gcr3_levels())
-    return fmt::format("asks for a GCR3 table of {} levels, more than this IOMMU has (GLXSup: {})", entry.gcr3_levels(),
-                       features.gcr3_levels());
-  if (entry.guest_paging_mode() > 1)
-    return fmt::format("has a reserved guest paging mode (GuestPagingMode = {})", entry.guest_paging_mode());
-  if (entry.guest_paging_mode() + 4 > features.guest_levels())
-    return "asks for guest tables of 5 levels, more than this IOMMU has (GATS: 4)";
-  return {};
+  if (entry.guest_valid() && features.has(Feature::guest_translation) && !control.guest_translation())
+    return "asks for guest translation (GV = 1), which is not enabled (GTEn = 0)";
+  return illegal_guest_translation(entry, features);
 }
 
 UserPageTable host_table(DeviceTableEntry const& entry, unsigned output_bits) {
@@ -63,18 +51,6 @@ UserPageTable host_table(DeviceTableEntry const& entry, unsigned output_bits) {
                      .accessed_updates = entry.accessed_dirty() != 0,
                      .dirty_updates = entry.accessed_dirty() == 3},
           .root = entry.host_root()};
-}
-
-// The manual has guest tables behave as the processor's do: accessed and dirty flags are always set. For PASID 0 inputs
-// are not sign-extended, all their bits count upwards.
-UserPageTable guest_table(DeviceTableEntry const& entry, std::uint64_t root, std::uint32_t pasid, unsigned output_bits) {
-  return {.format = {.format = FormatName::x86_64,
-                     .levels = entry.guest_paging_mode() + 4,
-                     .output_bits = output_bits,
-                     .zero_extended = pasid == 0,
-                     .accessed_updates = true,
-                     .dirty_updates = true},
-          .root = root};
 }
 
 std::string describe(DeviceTableEntry const& entry, bool guest) {
@@ -167,10 +143,10 @@ std::expected<DeviceConfiguration, ConfigurationFault> Unit::find(std::uint32_t 
       }
     }
     std::uint32_t const number = pasid.value_or(0);
-    auto const root = find_guest_table(path, *directory_memory, entry.gcr3_root(), entry.gcr3_levels(), number);
-    if (!root) return std::unexpected(root.error());
     // Behind a host table the guest's outputs are guest addresses, which the host table limits.
-    configuration.user = guest_table(entry, *root, number, host ? 0 : registers_.host_address_width);
+    auto const table = find_guest_table(path, *directory_memory, entry, number, host ? 0 : registers_.host_address_width);
+    if (!table) return std::unexpected(table.error());
+    configuration.user = *table;
     configuration.steps = path.take();
     return configuration;
   });

@@ -48,6 +48,17 @@ class Search {
     return with_device_context(DeviceContext(*words, capabilities_), process);
   }
 
+  // A guest's context: `memory` is the guest's, and what is behind it limits addresses.
+  Configuration run(GuestContext const& context, std::optional<std::uint32_t> process) {
+    guest_ = true;
+    path_.register_value("guest device context", context.tc, "");
+    return with_device_context(device_context(context, capabilities_), process);
+  }
+
+  static DeviceContext device_context(GuestContext const& context, Capabilities const& capabilities) {
+    return {{context.tc, 0, context.ta, context.fsc, 0, 0, 0, 0}, capabilities};
+  }
+
  private:
   std::expected<std::array<std::uint64_t, 8>, ConfigurationFault> read_device_context(std::uint64_t page, std::uint64_t index) {
     StructurePath::ReadOptions const options{.event = "cause 257", .big_endian = capabilities_.big_endian()};
@@ -80,7 +91,7 @@ class Search {
       fsc = *found;
     }
     if (fsc.bare()) return finish(std::nullopt, second_stage);
-    return finish(context.first_stage(fsc, second_stage.has_value()), second_stage);
+    return finish(context.first_stage(fsc, guest_ || second_stage), second_stage);
   }
 
   std::expected<TablePointer, ConfigurationFault> find_process_context(DeviceContext const& context, std::uint32_t process,
@@ -136,6 +147,7 @@ class Search {
   Capabilities capabilities_;
   MemoryView const& memory_;
   ParentOpener const& open_parent_;
+  bool guest_ = false;
   StructurePath path_;
 };
 
@@ -148,6 +160,15 @@ Result<Unit> Unit::create(Registers const& registers, MemoryView const& memory, 
 std::expected<DeviceConfiguration, ConfigurationFault> Unit::find(std::uint32_t device,
                                                                   std::optional<std::uint32_t> pasid) const {
   return guarded_configuration([&] { return Search(registers_, *memory_, open_parent_).run(device, pasid); });
+}
+
+std::string GuestTranslation::misconfigured(GuestContext const& context, Registers const& registers) {
+  return Search::device_context(context, Capabilities(registers)).misconfigured();
+}
+
+std::expected<DeviceConfiguration, ConfigurationFault> GuestTranslation::find(std::uint32_t,
+                                                                              std::optional<std::uint32_t> pasid) const {
+  return guarded_configuration([&] { return Search(registers_, *guest_, {}).run(context_, pasid); });
 }
 
 }  // namespace swiommu::riscv
