@@ -14,9 +14,10 @@ inline ShiftedMemory guest_memory(MemoryView const& host, std::uint64_t start) {
 class UserTable final : UserTableSource {
  public:
   // Tables come from `tables` on. `memory`: what the guest's processor sees.
-  UserTable(FormatConfiguration const& format, MemoryView const& memory, Range tables) : tables_(tables), next_(tables.start) {
-    table_ = PageTable::create_user({.format = format}, memory, *this).value();
-    description_ = {.format = format, .root = table_->root()};
+  UserTable(FormatConfiguration const& format, MemoryView const& memory, Range tables, bool big_endian = false)
+      : tables_(tables), next_(tables.start) {
+    table_ = PageTable::create_user({.format = format, .big_endian = big_endian}, memory, *this).value();
+    description_ = {.format = format, .root = table_->root(), .big_endian = big_endian};
   }
 
   [[nodiscard]] UserPageTable const& description() const { return description_; }

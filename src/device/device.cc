@@ -110,7 +110,7 @@ void Device::exchange(std::uint64_t key, std::shared_ptr<Domain> domain) noexcep
     else
       spare_->push_back(attachment);
   }
-  if (domain) spare_->push_back({key, last_serial_, std::move(domain)});
+  if (domain) spare_->push_back({key, last_serial_, key == no_pasid && domain->directs_pasids(), std::move(domain)});
   attachments_.store(spare_.get(), std::memory_order_seq_cst);
   host_.grace.wait(ports_);
   {

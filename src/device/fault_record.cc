@@ -36,7 +36,9 @@ std::string cause(FaultRecord const& record) {
     case Reason::table_unreachable:
       return fmt::format("the entry at 0x{:x} ({}) cannot be read: nothing is mapped there", record.entry_address, table(record));
     case Reason::output_unreachable: return fmt::format("the output is not mapped: {}", where);
-    case Reason::configuration: return "the device is not attached to a domain";
+    case Reason::configuration:
+      if (record.domain != DomainKind::nested) return "the device is not attached to a domain";
+      return fmt::format("the structure at 0x{:x} = 0x{:x} leads to no page table", record.entry_address, record.entry);
   }
   return "unknown";
 }

@@ -29,10 +29,6 @@ bool may_be_asked_for(Reason reason) {
   return reason == Reason::not_mapped || reason == Reason::permission || reason == Reason::access_flag;
 }
 
-std::optional<Pasid> pasid_of(Attachment const& attachment) {
-  return attachment.key == no_pasid ? std::nullopt : std::optional(static_cast<Pasid>(attachment.key));
-}
-
 // The block around `iova` without what is beyond the edges of `hole`.
 Range without(Range block, Range hole, std::uint64_t iova) {
   if (!block.overlaps(hole)) return block;
@@ -57,32 +53,43 @@ std::expected<Chunk, FaultRecord> Port::translate(Guard const&, Iova iova, Acces
   return find(iova, access, pasid, nullptr);
 }
 
-inline std::expected<Chunk, FaultRecord> Port::find(Iova iova, Access access, std::optional<Pasid> pasid, DeviceTarget* target) {
+inline Port::Serving Port::serving(std::optional<Pasid> pasid) const {
   std::uint64_t const key = pasid ? *pasid : no_pasid;
   Device::Attachments const& attachments = *device_->attachments_.load(std::memory_order_acquire);
-  for (Attachment const& attachment : attachments) {
-    if (attachment.key != key) continue;
-    Iotlb::Entry const& entry = iotlb_->look_up(iova.value, attachment.serial);
-    if (entry.serves(iova.value, access, attachment.serial, attachment.domain->generation()))
-      return Chunk{entry.data + (iova.value - entry.iovas.start), entry.iovas.last - iova.value + 1};
-    return walk(iova.value, access, attachment, target);
-  }
-  return std::unexpected(FaultRecord{.device = device_->options().requester_id,
-                                     .pasid = pasid,
-                                     .iova = iova.value,
-                                     .access = access,
-                                     .reason = Reason::configuration});
+  for (Attachment const& attachment : attachments)
+    if (attachment.key == key) return {&attachment, {}};
+  if (pasid && (*pasid & ~low_bits(device_->options().pasid_bits)) == 0)
+    for (Attachment const& attachment : attachments)
+      if (attachment.directs_pasids) return {&attachment, pasid};
+  return {};
 }
 
-std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, Attachment const& attachment,
-                                             DeviceTarget* target) {
+inline std::expected<Chunk, FaultRecord> Port::find(Iova iova, Access access, std::optional<Pasid> pasid, DeviceTarget* target) {
+  Serving const found = serving(pasid);
+  if (found.attachment == nullptr)
+    return std::unexpected(FaultRecord{.device = device_->options().requester_id,
+                                       .pasid = pasid,
+                                       .iova = iova.value,
+                                       .access = access,
+                                       .reason = Reason::configuration});
+  Attachment const& attachment = *found.attachment;
+  std::uint32_t const context = Iotlb::context_of(found.directed);
+  Iotlb::Entry const& entry = iotlb_->look_up(iova.value, attachment.serial, context);
+  if (entry.serves(iova.value, access, attachment.serial, attachment.domain->generation(), context))
+    return Chunk{entry.data + (iova.value - entry.iovas.start), entry.iovas.last - iova.value + 1};
+  return walk(iova.value, access, pasid, found, target);
+}
+
+std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, std::optional<Pasid> pasid,
+                                             Serving const& serving, DeviceTarget* target) {
   walks_++;
+  Attachment const& attachment = *serving.attachment;
   Domain const& domain = *attachment.domain;
   // Before the walk: if the domain changes meanwhile, what we cache is of the old generation and serves nobody.
   std::uint64_t const generation = domain.generation();
   std::optional<Range> const& messages = device_->options().interrupt_range;
   Translation t{.reason = Reason::out_of_range, .where = &domain};
-  if (!messages || !messages->contains(iova)) t = domain.translate(iova, access, Update::yes);
+  if (!messages || !messages->contains(iova)) t = domain.translate(iova, access, Update::yes, serving.directed);
   Chunk chunk;
   if (t.ok()) {
     chunk = host_.memory->locate(t.output, access);
@@ -98,7 +105,7 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
   if (!t.ok()) {
     FaultRecord record = fault_of(domain, t, iova, access);
     record.device = device_->options().requester_id;
-    record.pasid = pasid_of(attachment);
+    record.pasid = pasid;
     return std::unexpected(record);
   }
   Range block = Range::block(iova, t.size_lg2);
@@ -110,7 +117,8 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
   std::uint64_t const before = page && page.length > back && page.data + back == chunk.data ? back : 0;
   // A later write walks again, to mark the page dirty; reading needs no more marks than any walk has made.
   Access const granted{t.attributes.access.read, access.write};
-  iotlb_->insert(iova, {Range{iova - before, iova + rest}, chunk.data - before, attachment.serial, generation, granted});
+  iotlb_->insert(iova, {Range{iova - before, iova + rest}, chunk.data - before, attachment.serial, generation, granted,
+                        Iotlb::context_of(serving.directed)});
   return Chunk{chunk.data, rest + 1};
 }
 
@@ -136,13 +144,11 @@ bool Port::ask_for_page(FaultRecord const& fault, std::optional<std::uint32_t>& 
 // Is it something that a page request can mend? Sets no flags, and caches nothing.
 bool Port::misses(std::uint64_t iova, Access access, std::optional<Pasid> pasid) {
   Guard const guard(*this);
-  std::uint64_t const key = pasid ? *pasid : no_pasid;
-  for (Attachment const& attachment : *device_->attachments_.load(std::memory_order_acquire)) {
-    if (attachment.key != key) continue;
-    Translation const t = attachment.domain->translate(iova, access, Update::no);
-    return may_be_asked_for(t.reason) && t.where == attachment.domain.get();
-  }
-  return false;
+  Serving const found = serving(pasid);
+  if (found.attachment == nullptr) return false;
+  Domain const& domain = *found.attachment->domain;
+  Translation const t = domain.translate(iova, access, Update::no, found.directed);
+  return may_be_asked_for(t.reason) && t.where == &domain;
 }
 
 // One group for all that is missing between the fault and `last`, within limits.

@@ -37,13 +37,9 @@ Result<void> Domain::join_parent() {
   });
 }
 
-Translation Domain::translate(std::uint64_t input, Access access, Update update) const {
-  if (!limits_.aperture.contains(input)) return {.reason = Reason::out_of_range, .where = this};
-  if (!limits_.rights.covers(access)) return {.reason = Reason::permission, .where = this};
-  Translation t = look_up(input, access, update);
-  t.attributes.access = t.attributes.access & limits_.rights;
-  while (t.size_lg2 > 0 && !limits_.aperture.contains(Range::block(input, t.size_lg2))) t.size_lg2--;
-  return t;
+Translation Domain::translate(std::uint64_t input, Access access, Update update, std::optional<std::uint32_t> pasid) const {
+  return limited(limits_, input, access,
+                 [&] { return pasid ? look_up_pasid(input, access, update, *pasid) : look_up(input, access, update); });
 }
 
 Chunk Domain::locate(std::uint64_t address, Access access) const {

@@ -4,33 +4,48 @@
 
 namespace swiommu {
 
+Result<UserTables> UserTables::open(std::optional<UserPageTable> const& table, std::optional<UserPageTable> const& upper,
+                                    MemoryView const& memory) {
+  UserTables tables;
+  for (auto const& [description, place] : {std::pair{&table, &tables.table_}, std::pair{&upper, &tables.upper_}}) {
+    if (!*description) continue;
+    auto opened = PageTable::open(**description, memory);
+    if (!opened) return std::unexpected(std::move(opened).error());
+    *place = std::move(*opened);
+  }
+  return tables;
+}
+
+PageTable const* UserTables::serving(std::uint64_t iova) const {
+  // Where there is a table for the upper half bit 55 chooses (Arm DDI 0487, D8.2.4); without one, `table_` serves all.
+  if (upper_ && (iova >> 55 & 1) != 0) return upper_.get();
+  return table_.get();
+}
+
+bool UserTables::keep_flags() const {
+  for (auto const* const table : {&table_, &upper_})
+    if (*table && ((*table)->shape().tracks_accessed || (*table)->shape().tracks_dirty)) return true;
+  return false;
+}
+
+bool UserTables::visit(Range iovas, FunctionRef<bool(Leaf const&)> visit, std::uint64_t budget) const {
+  for (auto const* const table : {&table_, &upper_})
+    if (*table && !(*table)->visit(iovas, visit, budget)) return false;
+  return true;
+}
+
 Result<std::shared_ptr<NestedDomain>> NestedDomain::create(std::shared_ptr<Domain> parent,
                                                            std::optional<UserPageTable> const& table,
                                                            std::optional<UserPageTable> const& upper, Limits limits) {
   return guarded([&]() -> Result<std::shared_ptr<NestedDomain>> {
     Host const& host = parent->host();
     std::shared_ptr<NestedDomain> domain(new NestedDomain(host, parent, limits));
-    for (auto const& [description, place] : {std::pair{&table, &domain->table_}, std::pair{&upper, &domain->upper_}}) {
-      if (!*description) continue;
-      auto opened = PageTable::open(**description, *parent);
-      if (!opened) return std::unexpected(std::move(opened).error());
-      *place = std::move(*opened);
-    }
+    auto tables = UserTables::open(table, upper, *parent);
+    if (!tables) return std::unexpected(std::move(tables).error());
+    domain->tables_ = std::move(*tables);
     SWIOMMU_TRY(domain->join_parent());
     return domain;
   });
-}
-
-PageTable const* NestedDomain::table_for(std::uint64_t iova) const {
-  // Where there is a table for the upper half bit 55 chooses (Arm DDI 0487, D8.2.4); without one, `table_` serves all.
-  if (upper_ && (iova >> 55 & 1) != 0) return upper_.get();
-  return table_.get();
-}
-
-bool NestedDomain::keeps_flags() const {
-  for (auto const* const table : {&table_, &upper_})
-    if (*table && ((*table)->shape().tracks_accessed || (*table)->shape().tracks_dirty)) return true;
-  return Domain::keeps_flags();
 }
 
 Translation NestedDomain::look_up(std::uint64_t input, Access access, Update update) const {
@@ -66,9 +81,7 @@ bool NestedDomain::visit(Range iovas, FunctionRef<bool(Leaf const&)> visit, std:
     shown.attributes.access = leaf.attributes.access & limits().rights;
     return visit(shown);
   };
-  for (auto const* const table : {&table_, &upper_})
-    if (*table && !(*table)->visit(*part, clipped, budget)) return false;
-  return true;
+  return tables_.visit(*part, clipped, budget);
 }
 
 }  // namespace swiommu

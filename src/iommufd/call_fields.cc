@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "swiommu/uapi/iommufd.h"
+#include "swiommu/uapi/iommufd_private.h"
 
 namespace swiommu::iommufd {
 
@@ -27,6 +28,9 @@ constexpr ValueText hwpt_data[] = {{IOMMU_HWPT_DATA_NONE, "NONE"},
                                    {IOMMU_HWPT_DATA_VTD_S1, "VTD_S1"},
                                    {IOMMU_HWPT_DATA_ARM_SMMUV3, "ARM_SMMUV3"},
                                    {IOMMU_HWPT_DATA_AMD_GUEST, "AMD_GUEST"},
+                                   {SWIOMMU_HWPT_DATA_RISCV, "SWIOMMU_RISCV"},
+                                   {SWIOMMU_HWPT_DATA_ZPCI, "SWIOMMU_ZPCI"},
+                                   {SWIOMMU_HWPT_DATA_RAW, "SWIOMMU_RAW"},
                                    {0xdead, "SELFTEST"}};
 constexpr ValueText info_flags[] = {{IOMMU_HW_INFO_FLAG_INPUT_TYPE, "INPUT_TYPE"}};
 constexpr ValueText info_types[] = {{IOMMU_HW_INFO_TYPE_NONE, "NONE"},
@@ -43,10 +47,16 @@ constexpr ValueText tracking_flags[] = {{IOMMU_HWPT_DIRTY_TRACKING_ENABLE, "ENAB
 constexpr ValueText bitmap_flags[] = {{IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR, "NO_CLEAR"}};
 constexpr ValueText invalidate_data[] = {{IOMMU_HWPT_INVALIDATE_DATA_VTD_S1, "VTD_S1"},
                                          {IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3, "ARM_SMMUV3"},
+                                         {SWIOMMU_VIOMMU_INVALIDATE_DATA_AMD, "SWIOMMU_AMD"},
+                                         {SWIOMMU_VIOMMU_INVALIDATE_DATA_RISCV, "SWIOMMU_RISCV"},
+                                         {SWIOMMU_HWPT_INVALIDATE_DATA_ZPCI, "SWIOMMU_ZPCI"},
+                                         {SWIOMMU_HWPT_INVALIDATE_DATA_RAW, "SWIOMMU_RAW"},
                                          {0xdeadbeef, "SELFTEST"}};
 constexpr ValueText viommu_types[] = {{IOMMU_VIOMMU_TYPE_DEFAULT, "DEFAULT"},
                                       {IOMMU_VIOMMU_TYPE_ARM_SMMUV3, "ARM_SMMUV3"},
                                       {IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV, "TEGRA241_CMDQV"},
+                                      {SWIOMMU_VIOMMU_TYPE_AMD, "SWIOMMU_AMD"},
+                                      {SWIOMMU_VIOMMU_TYPE_RISCV, "SWIOMMU_RISCV"},
                                       {0xdeadbeef, "SELFTEST"}};
 constexpr ValueText veventq_types[] = {{IOMMU_VEVENTQ_TYPE_DEFAULT, "DEFAULT"},
                                        {IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, "ARM_SMMUV3"},

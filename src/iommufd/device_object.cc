@@ -139,15 +139,18 @@ Result<void> DeviceObject::check_fit(Hwpt const& hwpt, std::optional<Pasid> pasi
 }
 
 // Its iovas are reserved where it is attached itself, not for its PASIDs.
-Result<void> DeviceObject::reserve(Ioas& ioas) const {
+Result<void> DeviceObject::reserve(Ioas* ioas) const {
+  if (ioas == nullptr) return {};
   std::vector<Range> ranges;
   for (ReservedIovas const& region : physical_->reserved())
     if (region.kind != ReservedIovas::Kind::direct_relaxable) ranges.push_back(region.iovas);
   if (ranges.empty()) return {};
-  return ioas.space().reserve(ranges, this);
+  return ioas->space().reserve(ranges, this);
 }
 
-void DeviceObject::release(Ioas& ioas) const noexcept { std::ignore = ioas.space().release(this); }
+void DeviceObject::release(Ioas* ioas) const noexcept {
+  if (ioas != nullptr) std::ignore = ioas->space().release(this);
+}
 
 std::shared_ptr<FaultHandle const> DeviceObject::new_handle(Hwpt const& hwpt) const {
   return std::make_shared<FaultHandle const>(FaultHandle{hwpt.fault_queue(), id(), hwpt.type() == ObjectType::hwpt_nested});
@@ -163,7 +166,7 @@ Result<void> DeviceObject::attach_to(std::shared_ptr<Hwpt> const& hwpt, std::opt
     if (!is_first && attach.hwpt != hwpt)
       return fail(EINVAL, fmt::format("the group of the device is attached to HWPT {}", attach.hwpt->id()));
     attach.devices.reserve(attach.devices.size() + 1);
-    Ioas& ioas = *hwpt->paging().ioas();
+    Ioas* const ioas = hwpt->reserves_in();
     if (!pasid) SWIOMMU_TRY(reserve(ioas));
     if (is_first) {
       auto made = guarded([&]() -> Result<void> {
@@ -189,12 +192,12 @@ Result<void> DeviceObject::replace_by(std::shared_ptr<Hwpt> const& hwpt, std::op
     return fail(EINVAL, fmt::format("{} is not attached to anything that could be replaced", name_of(pasid)));
   DeviceGroup::Attach& attach = at->second;
   if (attach.hwpt == hwpt) return {};
-  auto const& from = attach.hwpt->paging().ioas();
-  auto const& to = hwpt->paging().ioas();
+  Ioas* const from = attach.hwpt->reserves_in();
+  Ioas* const to = hwpt->reserves_in();
   bool const moves = !pasid && from != to;
   std::size_t reserved = 0;
   auto replaced = guarded([&]() -> Result<void> {
-    for (; moves && reserved < attach.devices.size(); reserved++) SWIOMMU_TRY(attach.devices[reserved].object->reserve(*to));
+    for (; moves && reserved < attach.devices.size(); reserved++) SWIOMMU_TRY(attach.devices[reserved].object->reserve(to));
     SWIOMMU_TRY(check_fit(*hwpt, pasid));
     auto const handle = new_handle(*hwpt);
     SWIOMMU_TRY(group.change(pasid, *hwpt, attach.hwpt.get(), handle));
@@ -203,11 +206,11 @@ Result<void> DeviceObject::replace_by(std::shared_ptr<Hwpt> const& hwpt, std::op
     return {};
   });
   if (!replaced) {
-    while (reserved-- > 0) attach.devices[reserved].object->release(*to);
+    while (reserved-- > 0) attach.devices[reserved].object->release(to);
     return replaced;
   }
   if (moves)
-    for (auto const& device : attach.devices) device.object->release(*from);
+    for (auto const& device : attach.devices) device.object->release(from);
   auto const old = std::exchange(attach.hwpt, hwpt);
   if (sabotaged("user-kept")) new Use<Hwpt>(old);
   for (auto& device : attach.devices) device.hwpt = Use<Hwpt>(hwpt);
@@ -226,7 +229,7 @@ void DeviceObject::detach(std::optional<Pasid> pasid) noexcept {
     group.detach(at->first, *hwpt);
     if (auto const& queue = hwpt->fault_queue()) queue->drop(*attach.handle);
   }
-  if (!at->first) release(*hwpt->paging().ioas());
+  if (!at->first) release(hwpt->reserves_in());
   if (attach.devices.empty()) group.attaches().erase(at);
   destroy_if_automatic(*hwpt);
 }

@@ -53,8 +53,8 @@ class DeviceObject final : public Object, public std::enable_shared_from_this<De
   Result<void> attach_to(std::shared_ptr<Hwpt> const& hwpt, std::optional<Pasid> pasid);
   Result<void> replace_by(std::shared_ptr<Hwpt> const& hwpt, std::optional<Pasid> pasid);
   [[nodiscard]] Result<void> check_fit(Hwpt const& hwpt, std::optional<Pasid> pasid) const;
-  Result<void> reserve(Ioas& ioas) const;
-  void release(Ioas& ioas) const noexcept;
+  Result<void> reserve(Ioas* ioas) const;
+  void release(Ioas* ioas) const noexcept;
   [[nodiscard]] std::shared_ptr<FaultHandle const> new_handle(Hwpt const& hwpt) const;
   void destroy_if_automatic(Hwpt const& hwpt) const noexcept;
 

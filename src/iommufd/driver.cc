@@ -6,6 +6,10 @@
 
 namespace swiommu::iommufd {
 
+Result<std::shared_ptr<Domain>> DriverNested::attach(PhysicalDevice&, HwptNested&) {
+  return fail(EINVAL, "this hardware has no nested HWPTs");
+}
+
 Result<std::unique_ptr<DriverNested>> DriverViommu::make_nested(std::uint32_t, UserData const&, Caller&) {
   return fail(EOPNOTSUPP, "this hardware has no nested HWPTs on vIOMMUs");
 }
@@ -27,7 +31,10 @@ Result<std::unique_ptr<DriverViommu>> Driver::make_viommu(Viommu&, PhysicalDevic
 }
 
 Result<std::shared_ptr<Domain>> Driver::attach(PhysicalDevice& device, std::optional<Pasid>, Hwpt& hwpt, Hwpt const*) {
-  if (hwpt.type() != ObjectType::hwpt_paging) return fail(EINVAL, "this hardware has no nested HWPTs");
+  if (hwpt.type() == ObjectType::hwpt_nested) {
+    auto& nested = static_cast<HwptNested&>(hwpt);
+    return nested.nested().attach(device, nested);
+  }
   auto& paging = static_cast<HwptPaging&>(hwpt);
   if (paging.can_track_dirty() && !device.capabilities().dirty_tracking)
     return fail(EINVAL, fmt::format("HWPT {} tracks dirty pages, which the IOMMU of the device cannot", hwpt.id()));

@@ -27,6 +27,7 @@ namespace swiommu::iommufd {
 class Caller;
 class HwQueue;
 class Hwpt;
+class HwptNested;
 class HwptPaging;
 class Vdevice;
 class Viommu;
@@ -42,6 +43,10 @@ struct PagingPlan {
 class DriverNested {
  public:
   virtual ~DriverNested() = default;
+  // What DMA of a device that is attached to `hwpt`, whose half this is, goes through: for Driver::attach(), and with its errors.
+  virtual Result<std::shared_ptr<Domain>> attach(PhysicalDevice& device, HwptNested& hwpt);
+  // Are iovas that a device reserves out of bounds for guest addresses as well?
+  [[nodiscard]] virtual bool reserves_in_parent() const { return true; }
   [[nodiscard]] virtual bool invalidates() const { return false; }
   // HWPT_INVALIDATE on the HWPT; counts in `entries` what it has done, also when it fails. Only if invalidates().
   virtual Result<void> invalidate(InvalidationArray& entries) {
@@ -120,6 +125,9 @@ class Driver {
   virtual Result<std::unique_ptr<DriverNested>> make_nested(PhysicalDevice const& device, HwptPaging& parent, std::uint32_t flags,
                                                             UserData const& data, Caller& caller);
 
+  // May nested HWPTs be made of any table, in its stead (SWIOMMU_HWPT_DATA_RAW)?
+  [[nodiscard]] virtual bool nests_raw() const { return false; }
+
   [[nodiscard]] virtual bool has_viommus(PhysicalDevice const& device, std::uint32_t type) const {
     (void)device, (void)type;
     return false;
@@ -130,8 +138,8 @@ class Driver {
 
   // A device, or a PASID of it, is about to be attached to `hwpt`, from `old` or from nothing: what its DMA goes through then.
   // The domain may differ with the device; the HWPT keeps it alive. If the attach fails after that, withdraw() is called.
-  // EINVAL: the HWPT does not fit the device, another one may. This one gives the domain of a paging HWPT; nested ones it has
-  // not.
+  // EINVAL: the HWPT does not fit the device, another one may. This one gives the domain of a paging HWPT, and asks the half of a
+  // nested one.
   virtual Result<std::shared_ptr<Domain>> attach(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt, Hwpt const* old);
   // The attach that was under way does not take place: `old` stays, or nothing does.
   virtual void withdraw(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt, Hwpt* old) noexcept {

@@ -16,6 +16,11 @@ Hwpt::~Hwpt() = default;
 
 void Hwpt::set_fault_queue(std::shared_ptr<FaultQueue> queue) { fault_queue_ = Use<FaultQueue>(std::move(queue)); }
 
+Ioas* Hwpt::reserves_in() {
+  bool const apart = type() == ObjectType::hwpt_nested && !static_cast<HwptNested*>(this)->nested().reserves_in_parent();
+  return apart ? nullptr : paging().ioas().get();
+}
+
 HwptPaging::HwptPaging(std::shared_ptr<Ioas> ioas, std::shared_ptr<Driver> driver, std::shared_ptr<PagingDomain> domain,
                        PagingPlan const& plan, std::uint32_t flags)
     : Hwpt(object_type, std::move(driver), (flags & IOMMU_HWPT_ALLOC_PASID) != 0),

@@ -34,6 +34,8 @@ class Hwpt : public Object {
   void set_fault_queue(std::shared_ptr<FaultQueue> queue);
   // This one, or the parent of a nested one.
   [[nodiscard]] virtual HwptPaging& paging() = 0;
+  // The address space that a device's reserved iovas are reserved in when it is attached; nullptr: none.
+  [[nodiscard]] Ioas* reserves_in();
 
  protected:
   Hwpt(ObjectType type, std::shared_ptr<Driver> driver, bool pasid_compatible);

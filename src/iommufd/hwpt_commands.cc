@@ -5,12 +5,14 @@
 
 #include "iommufd/commands.h"
 #include "iommufd/device_object.h"
+#include "iommufd/drivers/raw_nested.h"
 #include "iommufd/fault_queue.h"
 #include "iommufd/hwpt.h"
 #include "iommufd/invalidation_array.h"
 #include "iommufd/ioas.h"
 #include "iommufd/viommu.h"
 #include "swiommu/memory/mapping.h"
+#include "swiommu/uapi/iommufd_private.h"
 
 namespace swiommu::iommufd {
 namespace {
@@ -41,7 +43,8 @@ Result<void> check_nested(AllocCommand const& command, UserData const& data, boo
 Result<std::shared_ptr<Hwpt>> alloc_nested(AllocCommand const& command, PhysicalDevice const& device,
                                            std::shared_ptr<HwptPaging> const& parent, UserData const& data) {
   auto const& driver = device.driver();
-  SWIOMMU_TRY(check_nested(command, data, driver->nests()));
+  bool const raw = data.type == SWIOMMU_HWPT_DATA_RAW && driver->nests_raw();
+  SWIOMMU_TRY(check_nested(command, data, raw || driver->nests()));
   if (parent->automatic())
     return fail(EINVAL, fmt::format("HWPT {} was made automatically, and cannot be a parent", parent->id()));
   if (!parent->nest_parent())
@@ -50,7 +53,8 @@ Result<std::shared_ptr<Hwpt>> alloc_nested(AllocCommand const& command, Physical
     return fail(EINVAL, fmt::format("HWPT {} was made for {}, and the device is behind {}", parent->id(), parent->driver().kind(),
                                     driver->kind()));
   std::uint32_t const flags = command.arguments.flags & ~std::uint32_t{IOMMU_HWPT_FAULT_ID_VALID};
-  auto nested = driver->make_nested(device, *parent, flags, data, command.caller);
+  auto nested =
+      raw ? RawNested::create(*parent, data, command.caller) : driver->make_nested(device, *parent, flags, data, command.caller);
   if (!nested) return std::unexpected(std::move(nested).error());
   return std::make_shared<HwptNested>(parent, std::move(*nested), driver, (flags & IOMMU_HWPT_ALLOC_PASID) != 0);
 }

@@ -1,9 +1,10 @@
-// AMD-Vi. As in Linux 7.2 there are parents, but nothing to make nested domains of.
+// AMD-Vi. Linux 7.2 has parents and the data of nested domains, and no virtual IOMMU to make them on; here there is one.
 #include <algorithm>
 
 #include "profile/derivation.h"
 #include "profile/register_field.h"
 #include "swiommu/uapi/iommufd.h"
+#include "swiommu/uapi/iommufd_private.h"
 
 namespace swiommu {
 
@@ -29,6 +30,8 @@ Result<void> derive_amd(Profile& p) {
   if (guest && guest_io.of(efr) != 0 && guest_directory_address.of(efr2) != 0) {
     host.with = dirty;
     p.of(PagingUse::nesting_parent) = host;
+    p.nested = {IOMMU_HWPT_DATA_AMD_GUEST, SWIOMMU_HWPT_DATA_RAW};
+    p.viommus = {SWIOMMU_VIOMMU_TYPE_AMD};
   }
   if (guest && page_requests.of(efr) != 0) {
     bool const five = user_levels.of(efr) == 1;

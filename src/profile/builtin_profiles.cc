@@ -54,7 +54,8 @@ constexpr std::uint64_t amd_efr() {
 constexpr std::uint64_t riscv_capabilities() {
   using namespace riscv_field;
   return version.holding(0x10) | sv39.holding(1) | sv48.holding(1) | memory_types.holding(1) | sv39x4.holding(1) |
-         sv48x4.holding(1) | physical_bits.holding(56);
+         sv48x4.holding(1) | flag_updates.holding(1) | physical_bits.holding(56) | directory_8.holding(1) |
+         directory_17.holding(1) | directory_20.holding(1);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "profile/value_names.h"
 #include "swiommu/uapi/iommufd.h"
+#include "swiommu/uapi/iommufd_private.h"
 
 namespace swiommu {
 
@@ -53,25 +54,45 @@ Hardware hardware_of_nested(std::uint32_t type) {
     case IOMMU_HWPT_DATA_VTD_S1: return Hardware::intel_vtd;
     case IOMMU_HWPT_DATA_ARM_SMMUV3: return Hardware::arm_smmuv3;
     case IOMMU_HWPT_DATA_AMD_GUEST: return Hardware::amd;
+    case SWIOMMU_HWPT_DATA_RISCV: return Hardware::riscv;
+    case SWIOMMU_HWPT_DATA_ZPCI: return Hardware::s390_zpci;
     default: return Hardware::kernel_selftest;
   }
 }
 
 Hardware hardware_of_viommu(std::uint32_t type) {
-  return type == IOMMU_VIOMMU_TYPE_ARM_SMMUV3 || type == IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV ? Hardware::arm_smmuv3
-                                                                                          : Hardware::kernel_selftest;
+  switch (type) {
+    case IOMMU_VIOMMU_TYPE_ARM_SMMUV3:
+    case IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV: return Hardware::arm_smmuv3;
+    case SWIOMMU_VIOMMU_TYPE_AMD: return Hardware::amd;
+    case SWIOMMU_VIOMMU_TYPE_RISCV: return Hardware::riscv;
+    default: return Hardware::kernel_selftest;
+  }
 }
+
+// Nested domains that are made on virtual IOMMUs.
+struct OnViommu {
+  std::uint32_t nested, viommu;
+};
+constexpr OnViommu on_viommus[] = {{IOMMU_HWPT_DATA_ARM_SMMUV3, IOMMU_VIOMMU_TYPE_ARM_SMMUV3},
+                                   {IOMMU_HWPT_DATA_AMD_GUEST, SWIOMMU_VIOMMU_TYPE_AMD},
+                                   {SWIOMMU_HWPT_DATA_RISCV, SWIOMMU_VIOMMU_TYPE_RISCV}};
 
 void check_nesting(Profile const& p, Contradictions& found) {
   auto const foreign = [&](char const* what) { return fmt::format("{} has no {}", name(p.hardware), what); };
   for (std::uint32_t const type : p.nested)
-    found.require(hardware_of_nested(type) == p.hardware, {"nested"}, foreign("nested domains of this type"));
+    found.require(hardware_of_nested(type) == p.hardware || type == SWIOMMU_HWPT_DATA_RAW, {"nested"},
+                  foreign("nested domains of this type"));
   for (std::uint32_t const type : p.viommus)
     found.require(hardware_of_viommu(type) == p.hardware, {"viommus"}, foreign("virtual IOMMUs of this type"));
   found.require(p.nested.empty() || p.choose_paging(IOMMU_HWPT_ALLOC_NEST_PARENT), {"nested", "paging.nesting_parent", "paging"},
                 "there are nested domains, but no paging domain that can be their parent");
-  found.require(!p.makes_nested(IOMMU_HWPT_DATA_ARM_SMMUV3) || p.makes_viommus(IOMMU_VIOMMU_TYPE_ARM_SMMUV3),
-                {"viommus", "nested"}, "nested domains of arm-smmuv3 are made on a virtual IOMMU, and there is none");
+  found.require(p.viommus.empty() || p.choose_paging(IOMMU_HWPT_ALLOC_NEST_PARENT),
+                {"viommus", "paging.nesting_parent", "paging"},
+                "there are virtual IOMMUs, but no paging domain that can be their parent");
+  for (auto const& [nested, viommu] : on_viommus)
+    found.require(!p.makes_nested(nested) || p.makes_viommus(viommu), {"viommus", "nested"},
+                  fmt::format("nested domains of {} are made on a virtual IOMMU, and there is none", name(p.hardware)));
 }
 
 void check_reserved(Profile const& p, Contradictions& found) {

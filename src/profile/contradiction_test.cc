@@ -39,6 +39,12 @@ TEST(Contradiction, WhatIsOfferedMustBeSomewhere) {
             "paging.dirty_tracking.with: a table of this format keeps no dirty flags");
   EXPECT_EQ(found("intel-vtd", [](auto& p) { p.of(PagingUse::nesting_parent).reset(); }),
             "nested: there are nested domains, but no paging domain that can be their parent");
+  EXPECT_EQ(found("riscv",
+                  [](auto& p) {
+                    p.nested.clear();
+                    p.of(PagingUse::nesting_parent).reset();
+                  }),
+            "viommus: there are virtual IOMMUs, but no paging domain that can be their parent");
   EXPECT_EQ(found("intel-vtd", [](auto& p) { p.nested = {IOMMU_HWPT_DATA_ARM_SMMUV3}; }),
             "nested: intel-vtd has no nested domains of this type");
   EXPECT_EQ(found("intel-vtd", [](auto& p) { p.viommus = {IOMMU_VIOMMU_TYPE_ARM_SMMUV3}; }),

@@ -1,7 +1,9 @@
-// RISC-V and zPCI, where Linux 7.2 offers paging domains and nothing else; and the model of Linux' selftests.
+// RISC-V and zPCI, where Linux 7.2 offers paging domains and nothing else, and nested ones are ours; and the model of Linux'
+// selftests.
 #include "profile/derivation.h"
 #include "profile/register_field.h"
 #include "swiommu/uapi/iommufd.h"
+#include "swiommu/uapi/iommufd_private.h"
 
 namespace swiommu {
 
@@ -14,6 +16,17 @@ Result<void> derive_riscv(Profile& p) {
                                                  .levels = levels,
                                                  .output_bits = p.host_address_width,
                                                  .svpbmt = memory_types.of(capabilities) != 0}};
+  unsigned const under = sv57x4.of(capabilities) != 0   ? 5
+                         : sv48x4.of(capabilities) != 0 ? 4
+                         : sv39x4.of(capabilities) != 0 ? 3
+                                                        : 0;
+  if (under == 0) return {};
+  PagingKind parent = *p.of(PagingUse::usual);
+  parent.format.format = FormatName::riscv_x4;
+  parent.format.levels = under;
+  p.of(PagingUse::nesting_parent) = parent;
+  p.nested = {SWIOMMU_HWPT_DATA_RISCV, SWIOMMU_HWPT_DATA_RAW};
+  p.viommus = {SWIOMMU_VIOMMU_TYPE_RISCV};
   return {};
 }
 
@@ -25,6 +38,8 @@ Result<void> derive_zpci(Profile& p) {
   std::uint64_t const table_last = levels == 5 ? ~std::uint64_t{0} : low_bits(levels == 4 ? 53 : 42);
   p.of(PagingUse::usual) =
       PagingKind{.format = {.format = FormatName::s390_zpci, .levels = levels, .output_bits = p.host_address_width}};
+  p.of(PagingUse::nesting_parent) = p.of(PagingUse::usual);
+  p.nested = {SWIOMMU_HWPT_DATA_ZPCI, SWIOMMU_HWPT_DATA_RAW};
   if (first != 0) p.reserved.push_back({{0, first - 1}, ReservedIovas::Kind::reserved});
   if (last < table_last) p.reserved.push_back({{last + 1, table_last}, ReservedIovas::Kind::reserved});
   return {};

@@ -7,6 +7,7 @@
 #include "profile/register_field.h"
 #include "swiommu/profile/load_profile.h"
 #include "swiommu/uapi/iommufd.h"
+#include "swiommu/uapi/iommufd_private.h"
 
 namespace swiommu {
 namespace {
@@ -91,19 +92,23 @@ TEST(Profile, AmdHasGuestTablesForPasidsAlone) {
   EXPECT_EQ(format_for(p, pasid | parent), std::nullopt);
   EXPECT_EQ(p.choose_paging(0)->inputs(), Range::all());
   EXPECT_EQ(p.choose_paging(pasid)->inputs(), (Range{0, low_bits(47)}));
-  EXPECT_TRUE(p.nested.empty());
+  EXPECT_TRUE(p.makes_nested(IOMMU_HWPT_DATA_AMD_GUEST));
+  EXPECT_TRUE(p.makes_viommus(SWIOMMU_VIOMMU_TYPE_AMD));
   EXPECT_EQ(p.max_pasid_lg2(), 15u);  // Linux counts one PASID less than there are
 }
 
-TEST(Profile, RiscvAndS390TakeNoFlags) {
+TEST(Profile, RiscvAndS390HaveParentsAndNothingElse) {
   for (std::string const name : {"riscv", "s390-zpci"}) {
     Profile const p = builtin(name);
-    for (std::uint32_t const flags : {dirty, parent, pasid}) EXPECT_EQ(format_for(p, flags), std::nullopt) << name;
+    for (std::uint32_t const flags : {dirty, pasid, parent | dirty}) EXPECT_EQ(format_for(p, flags), std::nullopt) << name;
+    EXPECT_TRUE(p.makes_nested(SWIOMMU_HWPT_DATA_RAW)) << name;
     EXPECT_EQ(p.information()->type, std::uint32_t{IOMMU_HW_INFO_TYPE_NONE});
     EXPECT_TRUE(p.information()->data.empty());
   }
   EXPECT_EQ(builtin("riscv").choose_paging(0)->inputs(), (Range{0, low_bits(47)}));
   EXPECT_EQ(builtin("s390-zpci").choose_paging(0)->inputs(), (Range{0, low_bits(42)}));
+  EXPECT_EQ(format_for(builtin("riscv"), parent), FormatName::riscv_x4);
+  EXPECT_EQ(format_for(builtin("s390-zpci"), parent), FormatName::s390_zpci);
   EXPECT_EQ(builtin("s390-zpci").reserved.at(0).iovas, (Range{0, 0xffffffff}));
 }
 

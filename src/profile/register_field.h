@@ -54,8 +54,8 @@ inline constexpr RegisterField guest_directory_address{3, 3};
 namespace riscv_field {
 // capabilities
 inline constexpr RegisterField version{7, 0}, sv39{9, 9}, sv48{10, 10}, sv57{11, 11}, memory_types{15, 15}, sv39x4{17, 17},
-    sv48x4{18, 18}, flag_updates{24, 24}, ats{25, 25}, physical_bits{37, 32}, directory_8{38, 38}, directory_17{39, 39},
-    directory_20{40, 40};
+    sv48x4{18, 18}, sv57x4{19, 19}, flag_updates{24, 24}, ats{25, 25}, physical_bits{37, 32}, directory_8{38, 38},
+    directory_17{39, 39}, directory_20{40, 40};
 }  // namespace riscv_field
 
 }  // namespace swiommu

@@ -5,6 +5,7 @@
 #include "profile/derivation.h"
 #include "profile/register_field.h"
 #include "swiommu/uapi/iommufd.h"
+#include "swiommu/uapi/iommufd_private.h"
 
 namespace swiommu {
 
@@ -61,7 +62,7 @@ Result<void> derive_smmuv3(Profile& p) {
     p.of(PagingUse::nesting_parent) = parent_kind;
     // a virtual IOMMU is safe only where guests cannot make memory non-cacheable
     if (forced_write_back.of(p.register_value("idr3")) != 0) {
-      p.nested = {IOMMU_HWPT_DATA_ARM_SMMUV3};
+      p.nested = {IOMMU_HWPT_DATA_ARM_SMMUV3, SWIOMMU_HWPT_DATA_RAW};
       p.viommus = {IOMMU_VIOMMU_TYPE_ARM_SMMUV3};
     }
   }

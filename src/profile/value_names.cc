@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "swiommu/uapi/iommufd.h"
+#include "swiommu/uapi/iommufd_private.h"
 
 namespace swiommu {
 
@@ -17,10 +18,16 @@ constexpr ValueName flags_of_hwpt[] = {{"nest-parent", IOMMU_HWPT_ALLOC_NEST_PAR
 constexpr ValueName nested_types[] = {{"vtd-s1", IOMMU_HWPT_DATA_VTD_S1},
                                       {"arm-smmuv3", IOMMU_HWPT_DATA_ARM_SMMUV3},
                                       {"amd-guest", IOMMU_HWPT_DATA_AMD_GUEST},
+                                      {"riscv", SWIOMMU_HWPT_DATA_RISCV},
+                                      {"zpci", SWIOMMU_HWPT_DATA_ZPCI},
+                                      {"raw", SWIOMMU_HWPT_DATA_RAW},
                                       {"selftest", 0xdead}};
 
-constexpr ValueName viommu_types[] = {
-    {"arm-smmuv3", IOMMU_VIOMMU_TYPE_ARM_SMMUV3}, {"tegra241-cmdqv", IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV}, {"selftest", 0xdeadbeef}};
+constexpr ValueName viommu_types[] = {{"arm-smmuv3", IOMMU_VIOMMU_TYPE_ARM_SMMUV3},
+                                      {"tegra241-cmdqv", IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV},
+                                      {"amd", SWIOMMU_VIOMMU_TYPE_AMD},
+                                      {"riscv", SWIOMMU_VIOMMU_TYPE_RISCV},
+                                      {"selftest", 0xdeadbeef}};
 
 using Kind = ReservedIovas::Kind;
 constexpr ValueName reserved_kinds[] = {{"direct", static_cast<std::uint32_t>(Kind::direct)},

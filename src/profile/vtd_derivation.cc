@@ -5,6 +5,7 @@
 #include "profile/derivation.h"
 #include "profile/register_field.h"
 #include "swiommu/uapi/iommufd.h"
+#include "swiommu/uapi/iommufd_private.h"
 
 namespace swiommu {
 
@@ -60,7 +61,7 @@ Result<void> derive_vtd(Profile& p) {
       kind->with |= dirty;
       kind->writable_only = true;
       p.of(PagingUse::nesting_parent) = kind;
-      if (with_tables(user_tables)) p.nested = {IOMMU_HWPT_DATA_VTD_S1};
+      if (with_tables(user_tables)) p.nested = {IOMMU_HWPT_DATA_VTD_S1, SWIOMMU_HWPT_DATA_RAW};
     }
   }
   if (!p.of(PagingUse::usual))

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "swiommu/uapi/iommufd.h"
+#include "swiommu/uapi/iommufd_private.h"
 #include "swiommu/uapi/vfio_type1.h"
 
 #define FIELD(field, offset, bytes) static_assert(offsetof(Structure, field) == offset && sizeof(Structure::field) == bytes);
@@ -15,6 +16,7 @@
 #define VALUE(name, value) static_assert(name == value);
 
 #include "uapi/iommufd_layout_fixture.h"
+#include "uapi/iommufd_private_layout_fixture.h"
 #include "uapi/vfio_type1_layout_fixture.h"
 
 TEST(UapiLayout, GivesEachRequestItsNumber) {

@@ -27,8 +27,9 @@ struct DeviceOptions {
 
 // What one requester id or PASID is attached to. Belongs to the device; ports read it inside their guards.
 struct Attachment {
-  std::uint64_t key = 0;     // PASID, or no_pasid
-  std::uint64_t serial = 0;  // a different one for each attachment that the device ever had; never 0
+  std::uint64_t key = 0;        // PASID, or no_pasid
+  std::uint64_t serial = 0;     // a different one for each attachment that the device ever had; never 0
+  bool directs_pasids = false;  // serves PASIDs that are not attached themselves
   std::shared_ptr<Domain> domain;
 };
 inline constexpr std::uint64_t no_pasid = ~std::uint64_t{0};

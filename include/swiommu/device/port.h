@@ -119,7 +119,15 @@ class Port {
   };
 
   std::expected<Chunk, FaultRecord> find(Iova iova, Access access, std::optional<Pasid> pasid, DeviceTarget* target);
-  std::expected<Chunk, FaultRecord> walk(std::uint64_t iova, Access access, Attachment const& attachment, DeviceTarget* target);
+  // What serves DMA with a PASID, or without one.
+  struct Serving {
+    Attachment const* attachment = nullptr;  // nothing does
+    std::optional<Pasid> directed;           // the PASID, if it is left to the attachment's domain to find a table for it
+  };
+  // Inside a guard, and to be used there.
+  [[nodiscard]] Serving serving(std::optional<Pasid> pasid) const;
+  std::expected<Chunk, FaultRecord> walk(std::uint64_t iova, Access access, std::optional<Pasid> pasid, Serving const& serving,
+                                         DeviceTarget* target);
   [[nodiscard]] bool misses(std::uint64_t iova, Access access, std::optional<Pasid> pasid);
   bool ask_for_pages(FaultRecord const& fault, std::uint64_t last, std::optional<std::uint32_t>& pending);
   FaultRecord lost(Iova iova, Access access, std::optional<Pasid> pasid) const;

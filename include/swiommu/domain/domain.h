@@ -4,6 +4,7 @@
 //   BlockingDomain   translates nothing
 //   PagingDomain     first level: a page table of our own
 //   NestedDomain     second level: a user page table, read through its parent (two-dimensional walk)
+//   ContextDomain    second level: finds the user page table of each PASID in a context directory of the user
 //   ShadowDomain     second level: a table of our own that composes a user page table and its parent
 //
 // Every domain is a MemoryView as well: memory as the users of its input addresses see it. That is how a nested domain reads
@@ -65,8 +66,12 @@ class Domain : public MemoryView {
   [[nodiscard]] Limits const& limits() const { return limits_; }
 
   // Translates an input for an access, down to the host address. With Update::yes accessed and dirty flags are written, in
-  // all tables on the way that keep them.
-  [[nodiscard]] Translation translate(std::uint64_t input, Access access, Update update) const;
+  // all tables on the way that keep them. A PASID only if directs_pasids().
+  [[nodiscard]] Translation translate(std::uint64_t input, Access access, Update update,
+                                      std::optional<std::uint32_t> pasid = std::nullopt) const;
+
+  // Does DMA with a PASID that is attached to nothing itself go through the domain of its device, which finds a table for it?
+  [[nodiscard]] virtual bool directs_pasids() const { return false; }
 
   // The bytes behind an input address. Sets accessed and dirty flags as a device's access would.
   [[nodiscard]] Chunk locate(std::uint64_t address, Access access) const final;
@@ -94,6 +99,22 @@ class Domain : public MemoryView {
 
   // The translation without the limits.
   [[nodiscard]] virtual Translation look_up(std::uint64_t input, Access access, Update update) const = 0;
+  // The same with a PASID. Only if directs_pasids().
+  [[nodiscard]] virtual Translation look_up_pasid(std::uint64_t input, Access access, Update update, std::uint32_t pasid) const {
+    (void)input, (void)access, (void)update, (void)pasid;
+    return {.reason = Reason::configuration, .where = this};
+  }
+
+  // What `look_up` gives, within the limits; of this domain.
+  template <class LookUp>
+  [[nodiscard]] Translation limited(Limits const& limits, std::uint64_t input, Access access, LookUp look_up) const {
+    if (!limits.aperture.contains(input)) return {.reason = Reason::out_of_range, .where = this};
+    if (!limits.rights.covers(access)) return {.reason = Reason::permission, .where = this};
+    Translation t = look_up();
+    t.attributes.access = t.attributes.access & limits.rights;
+    while (t.size_lg2 > 0 && !limits.aperture.contains(Range::block(input, t.size_lg2))) t.size_lg2--;
+    return t;
+  }
 
   // The parent has dropped, or gained, translations of these guest addresses. Called before the parent's grace period. Both
   // pass it on to the children, unless overridden.

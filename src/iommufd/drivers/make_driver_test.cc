@@ -3,6 +3,7 @@
 
 #include "failing_new.h"
 #include "iommufd_device_fixture.h"
+#include "swiommu/uapi/iommufd_private.h"
 
 namespace swiommu::iommufd {
 namespace {
@@ -27,7 +28,8 @@ constexpr char const* written[] = {
     R"({"base": "arm-smmuv3", "nested": []})",
     R"({"base": "arm-smmuv3", "registers": {"idr0": "0x19", "idr1": 0}})",
     R"({"base": "amd", "registers": {"efr": "0x0", "efr2": 0}, "ats": false})",
-    R"({"base": "amd", "paging": {"nesting_parent": null}, "reserved": []})",
+    R"({"base": "amd", "paging": {"nesting_parent": null}, "nested": [], "viommus": [], "reserved": []})",
+    R"({"base": "riscv", "nested": [], "viommus": []})",
     R"({"base": "riscv", "registers": {"capabilities": "0x210"}})",
     R"({"base": "s390-zpci", "registers": {"sdma": "0x10000000", "edma": "0x1fffffffffffff"}})",
     R"({"base": "kernel-selftest", "max_pasids": 64, "nested": [], "viommus": [], "paging": {"usual": {"page_sizes": ["2K", "64K"]}}})",
@@ -236,16 +238,31 @@ TEST_P(EveryProfileTest, PasidsAreThoseOfTheProfile) {
   EXPECT_EQ(result(profile_.max_pasids), EINVAL);
 }
 
+// Of the data of a nested HWPT.
+std::uint32_t length_of(std::uint32_t type) {
+  switch (type) {
+    case IOMMU_HWPT_DATA_VTD_S1: return sizeof(iommu_hwpt_vtd_s1);
+    case IOMMU_HWPT_DATA_ARM_SMMUV3: return sizeof(iommu_hwpt_arm_smmuv3);
+    case IOMMU_HWPT_DATA_AMD_GUEST: return sizeof(iommu_hwpt_amd_guest);
+    case SWIOMMU_HWPT_DATA_RISCV: return sizeof(swiommu_hwpt_riscv);
+    case SWIOMMU_HWPT_DATA_ZPCI: return sizeof(swiommu_hwpt_zpci);
+    case SWIOMMU_HWPT_DATA_RAW: return sizeof(swiommu_hwpt_raw);
+    default: return 8;
+  }
+}
+
 TEST_P(EveryProfileTest, NestedHwptsAreThoseOfTheProfile) {
   std::uint32_t on = 0;
   if (alloc(parent, &on) != 0) {
     ASSERT_EQ(alloc(0, &on), 0) << words_;
   }
-  for (std::uint32_t const type : {std::uint32_t{IOMMU_HWPT_DATA_VTD_S1}, std::uint32_t{IOMMU_HWPT_DATA_ARM_SMMUV3},
-                                   std::uint32_t{IOMMU_HWPT_DATA_AMD_GUEST}, selftest_nested}) {
-    std::uint32_t const length = type == IOMMU_HWPT_DATA_VTD_S1 ? 24 : type == selftest_nested ? 8 : 16;
-    bool const on_parent = type != IOMMU_HWPT_DATA_ARM_SMMUV3;
-    int const code = alloc_nested(on, type, length);
+  for (std::uint32_t const type :
+       {std::uint32_t{IOMMU_HWPT_DATA_VTD_S1}, std::uint32_t{IOMMU_HWPT_DATA_ARM_SMMUV3},
+        std::uint32_t{IOMMU_HWPT_DATA_AMD_GUEST}, std::uint32_t{SWIOMMU_HWPT_DATA_RISCV}, std::uint32_t{SWIOMMU_HWPT_DATA_ZPCI},
+        std::uint32_t{SWIOMMU_HWPT_DATA_RAW}, selftest_nested}) {
+    bool const on_parent =
+        type != IOMMU_HWPT_DATA_ARM_SMMUV3 && type != IOMMU_HWPT_DATA_AMD_GUEST && type != SWIOMMU_HWPT_DATA_RISCV;
+    int const code = alloc_nested(on, type, length_of(type));
     if (on_parent && profile_.makes_nested(type))
       EXPECT_EQ(code, 0) << type << words_;
     else if (profile_.hardware == Hardware::intel_vtd && !profile_.of(PagingUse::nesting_parent))
@@ -261,13 +278,16 @@ TEST_P(EveryProfileTest, ViommusAreThoseOfTheProfile) {
     ASSERT_EQ(alloc(0, &on), 0) << words_;
   }
   for (std::uint32_t const type :
-       {std::uint32_t{IOMMU_VIOMMU_TYPE_ARM_SMMUV3}, std::uint32_t{IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV}, selftest_viommu}) {
+       {std::uint32_t{IOMMU_VIOMMU_TYPE_ARM_SMMUV3}, std::uint32_t{IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV},
+        std::uint32_t{SWIOMMU_VIOMMU_TYPE_AMD}, std::uint32_t{SWIOMMU_VIOMMU_TYPE_RISCV}, selftest_viommu}) {
     std::uint32_t viommu = 0;
     ASSERT_EQ(alloc_viommu(on, type, &viommu), profile_.makes_viommus(type) ? 0 : EOPNOTSUPP) << type << words_;
     if (!profile_.makes_viommus(type)) continue;
-    bool const arm = type == IOMMU_VIOMMU_TYPE_ARM_SMMUV3;
-    std::uint32_t const data = arm ? std::uint32_t{IOMMU_HWPT_DATA_ARM_SMMUV3} : selftest_nested;
-    EXPECT_EQ(alloc_nested(viommu, data, arm ? 16 : 8), profile_.makes_nested(data) ? 0 : EOPNOTSUPP) << words_;
+    std::uint32_t const data = type == IOMMU_VIOMMU_TYPE_ARM_SMMUV3 ? std::uint32_t{IOMMU_HWPT_DATA_ARM_SMMUV3}
+                               : type == SWIOMMU_VIOMMU_TYPE_AMD    ? std::uint32_t{IOMMU_HWPT_DATA_AMD_GUEST}
+                               : type == SWIOMMU_VIOMMU_TYPE_RISCV  ? std::uint32_t{SWIOMMU_HWPT_DATA_RISCV}
+                                                                    : selftest_nested;
+    EXPECT_EQ(alloc_nested(viommu, data, length_of(data)), profile_.makes_nested(data) ? 0 : EOPNOTSUPP) << words_;
   }
 }
 

@@ -1,4 +1,4 @@
-// Hardware that Linux has paging HWPTs for only.
+// Paging HWPTs of hardware that Linux has no nested ones for.
 #include "iommufd_device_fixture.h"
 
 namespace swiommu::iommufd {
@@ -68,7 +68,7 @@ TEST_F(DriverPlansTest, AmdReservesInterruptsAndHyperTransport) {
   EXPECT_EQ(usable(), (std::vector<Range>{{0, 0xfedfffff}, {0xfef00000, 0xfcffffffff}, {0x10000000000, ~std::uint64_t{0}}}));
 }
 
-TEST_F(DriverPlansTest, RiscvTakesNeitherFlagsNorData) {
+TEST_F(DriverPlansTest, RiscvWithoutTablesUnderThoseOfGuestsTakesNoFlags) {
   use(driver_of("riscv", {{"capabilities", bit(9) | bit(10)}}));
   EXPECT_EQ(alloc(0), 0) << words_;
   for (std::uint32_t const bad : {dirty, parent, pasid}) EXPECT_EQ(alloc(bad), EOPNOTSUPP);

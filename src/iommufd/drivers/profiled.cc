@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "swiommu/uapi/iommufd.h"
+#include "swiommu/uapi/iommufd_private.h"
 
 namespace swiommu::iommufd {
 
@@ -35,6 +36,8 @@ Result<PagingPlan> ProfiledDriver::plan_paging(PhysicalDevice const&, std::uint3
   if (!chosen) return std::unexpected(chosen.error());
   return plan_of(*chosen);
 }
+
+bool ProfiledDriver::nests_raw() const { return profile_.makes_nested(SWIOMMU_HWPT_DATA_RAW); }
 
 PagingPlan ProfiledDriver::plan_of(PagingKind const& kind) {
   return {.format = kind.format, .limits = {.aperture = kind.inputs()}, .enforces_coherency = kind.enforces_coherency};

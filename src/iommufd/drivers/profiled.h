@@ -16,6 +16,7 @@ class ProfiledDriver : public Driver {
   Result<HardwareInfo> hardware_info(PhysicalDevice const& device, std::uint32_t type) const override;
   Result<PagingPlan> plan_paging(PhysicalDevice const& device, std::uint32_t flags, std::optional<UserData> const& data,
                                  Caller* caller) const override;
+  [[nodiscard]] bool nests_raw() const override;
 
  protected:
   [[nodiscard]] Profile const& profile() const { return profile_; }

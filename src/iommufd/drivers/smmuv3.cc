@@ -20,8 +20,6 @@ smmuv3::Registers registers_of(Profile const& profile) {
   return registers;
 }
 
-SmmuNested& nested_of(Hwpt& hwpt) { return static_cast<SmmuNested&>(static_cast<HwptNested&>(hwpt).nested()); }
-
 }  // namespace
 
 SmmuDriver::SmmuDriver(Profile profile) : ProfiledDriver(std::move(profile)), streams_(std::make_unique<SmmuStreams>()) {}
@@ -42,26 +40,17 @@ Result<std::unique_ptr<DriverViommu>> SmmuDriver::make_viommu(Viommu& viommu, Ph
                                                               std::optional<UserData> const&, Caller&) {
   if (&viommu.parent()->driver() != this)
     return fail(EINVAL, fmt::format("HWPT {} was made for another SMMU", viommu.parent()->id()));
-  return std::make_unique<SmmuViommu>(viommu, profile().makes_nested(IOMMU_HWPT_DATA_ARM_SMMUV3), registers_of(profile()),
-                                      *streams_);
+  return std::make_unique<SmmuViommu>(viommu, profile().makes_nested(IOMMU_HWPT_DATA_ARM_SMMUV3), registers_of(profile()));
 }
 
 Result<std::shared_ptr<Domain>> SmmuDriver::attach(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt,
                                                    Hwpt const* old) {
   return guarded([&]() -> Result<std::shared_ptr<Domain>> {
     if (!pasid) streams_->reserve(device);
-    if (hwpt.type() != ObjectType::hwpt_nested) return Driver::attach(device, pasid, hwpt, old);
-    if (&hwpt.driver() != this || pasid) return fail(EINVAL, fmt::format("HWPT {} is on a vIOMMU of another SMMU", hwpt.id()));
-    SmmuNested& nested = nested_of(hwpt);
-    switch (nested.way()) {
-      case SmmuNested::Way::abort: return BlockingDomain::create(device.device()->host());
-      case SmmuNested::Way::bypass: return hwpt.paging().domain();
-      case SmmuNested::Way::contexts: break;
-    }
-    // Events and invalidations need the guest's name for the device.
-    auto const stream = static_cast<HwptNested&>(hwpt).viommu()->virtual_id(device);
-    if (!stream) return std::unexpected(stream.error());
-    return nested.domain();
+    bool const nested = hwpt.type() == ObjectType::hwpt_nested;
+    if (nested && (&hwpt.driver() != this || pasid))
+      return fail(EINVAL, fmt::format("HWPT {} is on a vIOMMU of another SMMU", hwpt.id()));
+    return Driver::attach(device, pasid, hwpt, old);
   });
 }
 
@@ -71,14 +60,23 @@ void SmmuDriver::withdraw(PhysicalDevice& device, std::optional<Pasid> pasid, Hw
 
 void SmmuDriver::attached(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt) noexcept {
   if (pasid) return;
-  bool const contexts = hwpt.type() == ObjectType::hwpt_nested && nested_of(hwpt).way() == SmmuNested::Way::contexts;
-  streams_->set(device, contexts ? &nested_of(hwpt) : nullptr, contexts ? static_cast<HwptNested&>(hwpt).viommu() : nullptr);
+  // Entries without contexts have no events (IHI 0070, 5.2: Config).
+  bool const contexts = hwpt.type() == ObjectType::hwpt_nested &&
+                        dynamic_cast<SmmuNested const*>(&static_cast<HwptNested&>(hwpt).nested()) != nullptr;
+  streams_->set(device, contexts ? static_cast<HwptNested&>(hwpt).viommu() : nullptr);
 }
 
 void SmmuDriver::detach(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt&) noexcept {
   if (pasid) return;
-  streams_->set(device, nullptr, nullptr);
+  streams_->set(device, nullptr);
   streams_->forget(device);
+}
+
+// The event of a fault that blames the stream table entry.
+std::uint64_t SmmuDriver::entry_event(FaultRecord const& fault) const {
+  auto const pasids_lg2 = smmuv3_field::pasid_bits.of(profile().register_value("idr1"));
+  if (bit_field(fault.entry, 63, 59) > pasids_lg2) return 0x04;  // C_BAD_STE: S1CDMax
+  return fault.pasid.value_or(0) == 0 ? 0x06 : 0x08;             // F_STREAM_DISABLED: S1DSS; C_BAD_SUBSTREAMID
 }
 
 // An event record (7.3), where the guest has a queue for it. What the parent refused is none of the guest's business.
@@ -90,7 +88,10 @@ void SmmuDriver::report_fault(PhysicalDevice const& device, FaultRecord const& f
     case Reason::address_size: id = 0x11; break;
     case Reason::access_flag: id = 0x12; break;
     case Reason::permission: id = 0x13; break;
-    case Reason::configuration: id = fault.pasid ? 0x08 : 0x0a; break;  // C_BAD_SUBSTREAMID, C_BAD_CD
+    case Reason::configuration:
+      if (fault.entry_address == 0) return;  // F_CD_FETCH, which is not among those that Linux passes on
+      id = SmmuNested::is_entry(fault.entry_address) ? entry_event(fault) : 0x0a;  // C_BAD_CD
+      break;
     default: return;
   }
   auto const viommu = streams_->viommu_of(device);

@@ -26,6 +26,7 @@ class SmmuDriver final : public ProfiledDriver {
   void report_fault(PhysicalDevice const& device, FaultRecord const& fault) override;
 
  private:
+  [[nodiscard]] std::uint64_t entry_event(FaultRecord const& fault) const;
   std::unique_ptr<SmmuStreams> const streams_;
 };
 

@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "swiommu/domain/configured_domain.h"
+#include "swiommu/domain/fixed_domains.h"
 #include "swiommu/uapi/iommufd.h"
 
 namespace swiommu::iommufd {
@@ -35,136 +33,61 @@ class WithEntry final : public MemoryView {
   mutable std::array<std::uint64_t, 8> entry_;
 };
 
+// The contexts of one entry: with guest memory for memory, they are where it says.
+class EntryContexts final : public ContextSource {
+ public:
+  EntryContexts(MemoryView const& guest, std::array<std::uint64_t, 2> words, smmuv3::Registers registers)
+      : memory_(guest, words), unit_(smmuv3::Unit::create(at_entry(registers), memory_)) {}
+
+  [[nodiscard]] std::expected<DeviceConfiguration, ConfigurationFault> find(std::uint32_t device,
+                                                                            std::optional<std::uint32_t> pasid) const override {
+    if (!unit_) return std::unexpected(ConfigurationFault{.about = "out of memory"});
+    return unit_->find(device, pasid);
+  }
+
+ private:
+  static smmuv3::Registers at_entry(smmuv3::Registers registers) {
+    registers.strtab_base = WithEntry::place;
+    return registers;
+  }
+
+  WithEntry const memory_;
+  Result<smmuv3::Unit> const unit_;
+};
+
 }  // namespace
 
-SmmuNested::SmmuNested(std::array<std::uint64_t, 2> words, std::shared_ptr<PagingDomain> parent,
-                       smmuv3::Registers const& registers)
-    : words_(words), parent_(std::move(parent)), registers_(registers) {}
+bool SmmuNested::is_entry(std::uint64_t address) { return address >= WithEntry::place; }
 
-SmmuNested::~SmmuNested() = default;
-
-SmmuNested::Way SmmuNested::way() const {
-  if ((words_[0] & 1) == 0) return Way::abort;
-  switch (config_of(words_[0])) {
-    case config_bypass: return Way::bypass;
-    case config_contexts: return Way::contexts;
-    default: return Way::abort;
-  }
+Result<std::shared_ptr<Domain>> SmmuNested::attach(PhysicalDevice& device, HwptNested& hwpt) {
+  SWIOMMU_TRY(hwpt.viommu()->virtual_id(device));
+  return domain();
 }
 
-// With the parent's guest memory for memory, the entry's contexts and tables are where it says.
-Result<std::shared_ptr<Domain>> SmmuNested::read_context(std::optional<Pasid> substream) const {
-  WithEntry const memory(*parent_, words_);
-  smmuv3::Registers registers = registers_;
-  registers.strtab_base = WithEntry::place;
-  auto const unit = smmuv3::Unit::create(registers, memory);
-  if (!unit) return std::unexpected(unit.error());
-  auto const configuration = unit->find(0, substream);
-  if (!configuration) return nullptr;
-  if (configuration->kind == DeviceConfiguration::Kind::bypass) return parent_;
-  return open_configuration(parent_, *configuration);
+Result<std::shared_ptr<Domain>> SmmuPlainNested::attach(PhysicalDevice& device, HwptNested& hwpt) {
+  if (way_ == Way::abort) return BlockingDomain::create(device.device()->host());
+  return hwpt.paging().domain();
 }
 
-Result<std::shared_ptr<Domain>> SmmuNested::domain() {
-  if (!contexts_) {
-    auto made = SwitchDomain::create(parent_);
-    if (!made) return std::unexpected(std::move(made).error());
-    contexts_ = std::move(*made);
-  }
-  SWIOMMU_TRY(refresh());
-  return contexts_;
-}
-
-Result<void> SmmuNested::refresh() {
-  if (!contexts_) return {};
-  auto context = read_context(std::nullopt);
-  if (!context) return std::unexpected(std::move(context).error());
-  return contexts_->lead_to(std::move(*context));
-}
-
-Result<void> SmmuNested::invalidate_tables(Range iovas) { return contexts_ ? contexts_->invalidate(iovas) : Result<void>{}; }
-
-void SmmuStreams::reserve(PhysicalDevice& device) {
+void SmmuStreams::reserve(PhysicalDevice const& device) {
   Lock const lock(mutex_);
-  streams_.try_emplace(&device);
+  viommus_.try_emplace(&device);
 }
 
-void SmmuStreams::forget(PhysicalDevice& device) noexcept {
+void SmmuStreams::forget(PhysicalDevice const& device) noexcept {
   Lock const lock(mutex_);
-  auto const at = streams_.find(&device);
-  if (at != streams_.end() && at->second.nested == nullptr) streams_.erase(at);
+  if (auto const at = viommus_.find(&device); at != viommus_.end() && !at->second) viommus_.erase(at);
 }
 
-void SmmuStreams::set(PhysicalDevice& device, SmmuNested* nested, std::shared_ptr<Viommu> viommu) noexcept {
-  Stream old;
+void SmmuStreams::set(PhysicalDevice const& device, std::shared_ptr<Viommu> viommu) noexcept {
   Lock const lock(mutex_);
-  auto const at = streams_.find(&device);
-  if (at == streams_.end()) return;
-  std::swap(old, at->second);
-  for (auto const& [pasid, domain] : old.substreams) std::ignore = device.device()->detach(pasid);
-  at->second.nested = nested;
-  at->second.viommu = std::move(viommu);
+  if (auto const at = viommus_.find(&device); at != viommus_.end()) at->second.swap(viommu);
 }
 
 std::shared_ptr<Viommu> SmmuStreams::viommu_of(PhysicalDevice const& device) const {
   Lock const lock(mutex_);
-  auto const at = streams_.find(&device);
-  return at == streams_.end() ? nullptr : at->second.viommu;
-}
-
-Result<void> SmmuStreams::context_changed(PhysicalDevice& device, Pasid substream) {
-  return guarded([&]() -> Result<void> {
-    Lock const lock(mutex_);
-    auto const at = streams_.find(&device);
-    if (at == streams_.end() || at->second.nested == nullptr) return {};
-    if (substream == 0) SWIOMMU_TRY(at->second.nested->refresh());
-    return substream_changed(device, at->second, substream);
-  });
-}
-
-Result<void> SmmuStreams::contexts_changed(PhysicalDevice& device) {
-  return guarded([&]() -> Result<void> {
-    Lock const lock(mutex_);
-    auto const at = streams_.find(&device);
-    if (at == streams_.end() || at->second.nested == nullptr) return {};
-    SWIOMMU_TRY(at->second.nested->refresh());
-    for (auto next = at->second.substreams.begin(); next != at->second.substreams.end();) {
-      Pasid const substream = next->first;
-      ++next;
-      SWIOMMU_TRY(substream_changed(device, at->second, substream));
-    }
-    return {};
-  });
-}
-
-Result<void> SmmuStreams::substream_changed(PhysicalDevice& device, Stream& stream, Pasid substream) {
-  auto context = stream.nested->read_context(substream);
-  if (!context) return std::unexpected(std::move(context).error());
-  auto const known = stream.substreams.find(substream);
-  if (!*context) {
-    if (known == stream.substreams.end()) return {};
-    SWIOMMU_TRY(device.device()->detach(substream));
-    stream.substreams.erase(known);
-    return {};
-  }
-  if (known != stream.substreams.end()) return known->second->lead_to(std::move(*context));
-  auto domain = SwitchDomain::create((*context)->parent() ? (*context)->parent() : *context);
-  if (!domain) return std::unexpected(std::move(domain).error());
-  SWIOMMU_TRY((*domain)->lead_to(std::move(*context)));
-  auto const place = stream.substreams.emplace(substream, *domain).first;
-  auto attached = device.device()->attach(*domain, substream);
-  if (!attached) stream.substreams.erase(place);
-  return attached;
-}
-
-Result<void> SmmuStreams::tables_changed(Viommu const& viommu, Range iovas) {
-  Lock const lock(mutex_);
-  for (auto& [device, stream] : streams_) {
-    if (stream.viommu.get() != &viommu) continue;
-    SWIOMMU_TRY(stream.nested->invalidate_tables(iovas));
-    for (auto& [pasid, domain] : stream.substreams) SWIOMMU_TRY(domain->invalidate(iovas));
-  }
-  return {};
+  auto const at = viommus_.find(&device);
+  return at == viommus_.end() ? nullptr : at->second;
 }
 
 Result<std::unique_ptr<DriverNested>> SmmuViommu::make_nested(std::uint32_t flags, UserData const& data, Caller& caller) {
@@ -187,28 +110,20 @@ Result<std::unique_ptr<DriverNested>> SmmuViommu::make_nested(std::uint32_t flag
     words[1] &= ~bit_span(29, 28);
   }
   return guarded([&]() -> Result<std::unique_ptr<DriverNested>> {
-    return std::make_unique<SmmuNested>(words, viommu_.parent()->domain(), registers_);
+    bool const valid = (words[0] & 1) != 0;
+    if (!valid || config_of(words[0]) != config_contexts) {
+      bool const bypass = valid && config_of(words[0]) == config_bypass;
+      return std::make_unique<SmmuPlainNested>(bypass ? SmmuPlainNested::Way::bypass : SmmuPlainNested::Way::abort);
+    }
+    auto const& parent = viommu().parent()->domain();
+    auto domain = ContextDomain::create(parent, std::make_unique<EntryContexts>(*parent, words, registers_));
+    if (!domain) return std::unexpected(std::move(domain).error());
+    return std::make_unique<SmmuNested>(*this, std::move(*domain));
   });
 }
 
 Result<void> SmmuViommu::invalidate(InvalidationArray& entries) {
-  return guarded([&]() -> Result<void> {
-    if (entries.type() != IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3)
-      return fail(EINVAL, "invalidation data of another type than ARM_SMMUV3");
-    if (entries.entries() == 0) return fail(EINVAL, "no commands");
-    std::vector<Command> commands;
-    commands.reserve(entries.entries());
-    for (std::uint32_t n = 0; n < entries.entries(); n++) {
-      auto const command = entries.read_extensible<iommu_viommu_arm_smmuv3_invalidate>(n);
-      if (!command) return std::unexpected(command.error());
-      commands.push_back({command->cmd[0], command->cmd[1]});
-    }
-    for (std::uint32_t n = 0; n < commands.size(); n++) {
-      SWIOMMU_TRY(run(commands[n]));
-      entries.set_done(n + 1);
-    }
-    return {};
-  });
+  return run_all<iommu_viommu_arm_smmuv3_invalidate>(entries, IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3);
 }
 
 // IHI 0070, 4.3 and 4.4.
@@ -218,24 +133,23 @@ Result<void> SmmuViommu::run(Command const& command) {
     case 0x10:  // TLBI_NH_ALL
     case 0x11:  // TLBI_NH_ASID
     case 0x30:  // TLBI_NSNH_ALL
-      return streams_.tables_changed(viommu_, Range::all());
+      return tables_changed(Range::all());
     case 0x12:                                             // TLBI_NH_VA
     case 0x13: {                                           // TLBI_NH_VAA
       auto const granule = bit_field(command[1], 11, 10);  // TG; 0: one address
       unsigned const granule_lg2 = granule < 2 ? 12 : granule == 2 ? 14 : 16;
       std::uint64_t const count = granule == 0 ? 1 : (bit_field(command[0], 16, 12) + 1) << bit_field(command[0], 24, 20);
       auto const iovas = Range::of_length(align_down(command[1], granule_lg2), count << granule_lg2);
-      return streams_.tables_changed(viommu_, iovas.value_or(Range::all()));
+      return tables_changed(iovas.value_or(Range::all()));
     }
     case 0x05:    // CFGI_CD
     case 0x06:    // CFGI_CD_ALL
     case 0x40: {  // ATC_INV
-      auto const stream = bit_field(command[0], 63, 32);
-      auto const device = viommu_.find_device(stream);
-      if (!device) return fail(EIO, fmt::format("command {:#x} is about the stream {:#x}, which no vDEVICE has", opcode, stream));
-      if (opcode == 0x05) return streams_.context_changed(*device, static_cast<Pasid>(bit_field(command[0], 31, 12)));
-      if (opcode == 0x06) return streams_.contexts_changed(*device);
-      return streams_.tables_changed(viommu_, Range::all());
+      auto const stream = device(bit_field(command[0], 63, 32));
+      if (!stream) return std::unexpected(stream.error());
+      if (opcode == 0x05) return context_changed(**stream, static_cast<Pasid>(bit_field(command[0], 31, 12)));
+      if (opcode == 0x06) return contexts_changed(**stream);
+      return tables_changed(Range::all());
     }
     default: return fail(EIO, fmt::format("a command {:#x} that a guest may not give", opcode));
   }

@@ -191,28 +191,78 @@ TEST_F(SmmuDriverTest, DmaFollowsTheContextDescriptorAndTheTable) {
   EXPECT_EQ(read(*port), std::byte{11});
 }
 
-TEST_F(SmmuDriverTest, SubstreamsAppearWithTheirContextDescriptors) {
+TEST_F(SmmuDriverTest, AContextDescriptorIsUsedAtOnceAndKeptUntilItsCommand) {
   UserTable table({.format = FormatName::arm_stage1, .levels = 4, .granule_lg2 = 12, .input_bits = 48, .output_bits = 48},
                   memory_, {guest + 16 * page, guest + 40 * page - 1});
+  UserTable second({.format = FormatName::arm_stage1, .levels = 4, .granule_lg2 = 12, .input_bits = 48, .output_bits = 48},
+                   memory_, {guest + 40 * page, guest + 64 * page - 1});
   ASSERT_TRUE(table.map({iova, iova + page - 1}, guest + page));
+  ASSERT_TRUE(second.map({iova, iova + page - 1}, guest + 2 * page));
   std::uint32_t hwpt = 0;
+  write_context(4, second.description().root);  // valid before the device is attached
   // S1CDMax = 4, linear; S1DSS = 2: DMA without a SubstreamID uses CD 0
   ASSERT_EQ(alloc(config(5) | context_table | std::uint64_t{4} << 59, 2, &hwpt), 0);
   ASSERT_EQ(vdevice(viommu_, device_->id(), virtual_stream), 0);
   ASSERT_EQ(attach(*device_, hwpt), 0);
   auto const port = physical_->device()->open_port().value();
-  write_context(3, table.description().root);
+  EXPECT_EQ(read(*port, 4), std::byte{22});
   EXPECT_EQ(read(*port, 3), std::byte{0xff});
-  ASSERT_EQ(invalidate({context_of(3)}), 0) << words_;
+  write_context(3, table.description().root);
   EXPECT_EQ(read(*port, 3), std::byte{11});
   EXPECT_EQ(read(*port), std::byte{0xff});
+  EXPECT_EQ(read(*port, 16), std::byte{0xff});  // beyond S1CDMax
+  write_context(3, second.description().root);
+  EXPECT_EQ(read(*port, 3), std::byte{11});
+  ASSERT_EQ(invalidate({context_of(4)}), 0) << words_;
+  EXPECT_EQ(read(*port, 3), std::byte{11});
+  ASSERT_EQ(invalidate({context_of(3)}), 0);
+  EXPECT_EQ(read(*port, 3), std::byte{22});
+  write_context(0, table.description().root);
+  EXPECT_EQ(read(*port), std::byte{11});
+  EXPECT_EQ(read(*port, 0), std::byte{0xff});  // S1DSS = 2 keeps it for DMA without one
+  write_context(0, second.description().root);
+  ASSERT_EQ(invalidate({context_of(0)}), 0);
+  EXPECT_EQ(read(*port), std::byte{22});
   std::memset(memory_.data(4), 0, page);
+  EXPECT_EQ(read(*port, 3), std::byte{22});
   ASSERT_EQ(invalidate({{0x06 | std::uint64_t{virtual_stream} << 32, 31}}), 0);
   EXPECT_EQ(read(*port, 3), std::byte{0xff});
+  EXPECT_EQ(read(*port), std::byte{0xff});
   write_context(3, table.description().root);
-  ASSERT_EQ(invalidate({context_of(3)}), 0);
+  EXPECT_EQ(read(*port, 3), std::byte{11});
   device_->detach();
-  EXPECT_EQ(physical_->device()->domain(3), nullptr);
+  EXPECT_EQ(read(*port, 3), std::byte{0xff});
+}
+
+TEST_F(SmmuDriverTest, FaultsOfContextsAreEventsToo) {
+  std::uint32_t hwpt = 0;
+  ASSERT_EQ(alloc(config(5) | context_table | std::uint64_t{4} << 59, 2, &hwpt), 0);
+  ASSERT_EQ(vdevice(viommu_, device_->id(), virtual_stream), 0);
+  ASSERT_EQ(attach(*device_, hwpt), 0);
+  iommu_veventq_alloc arguments{};
+  arguments.size = sizeof arguments;
+  arguments.viommu_id = viommu_;
+  arguments.type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3;
+  arguments.veventq_depth = 4;
+  ASSERT_EQ(call(IOMMU_VEVENTQ_ALLOC, arguments), 0);
+  auto const queue = caller_.open_file(static_cast<int>(arguments.out_veventq_fd));
+  auto const port = physical_->device()->open_port().value();
+  auto const event_of = [&](std::optional<Pasid> pasid) {
+    std::byte byte{};
+    physical_->report(*port->read(Iova(iova), &byte, 1, pasid).fault);
+    struct {
+      iommufd_vevent_header header;
+      iommu_vevent_arm_smmuv3 event;
+    } record{};
+    EXPECT_EQ(queue->read(caller_, std::bit_cast<std::uint64_t>(&record), sizeof record).value(), sizeof record);
+    return record.event.evt[0];
+  };
+  std::uint64_t const stream = std::uint64_t{virtual_stream} << 32;
+  EXPECT_EQ(event_of(std::nullopt), 0x0a | stream);  // C_BAD_CD
+  EXPECT_EQ(event_of(3), 0x0a | bit(11) | std::uint64_t{3} << 12 | stream);
+  EXPECT_EQ(event_of(0), 0x06 | bit(11) | stream);                             // F_STREAM_DISABLED: S1DSS
+  EXPECT_EQ(event_of(16), 0x08 | bit(11) | std::uint64_t{16} << 12 | stream);  // C_BAD_SUBSTREAMID
+  caller_.files().clear();
 }
 
 TEST_F(SmmuDriverTest, CommandsThatAGuestMayNotGive) {

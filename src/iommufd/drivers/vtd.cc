@@ -16,11 +16,10 @@ constexpr unsigned page_lg2 = 12;
 // A user's VT-d first-stage table, on a paging HWPT.
 class VtdNested final : public DriverNested {
  public:
-  VtdNested(iommu_hwpt_vtd_s1 const& data, std::shared_ptr<NestedDomain> domain) : data_(data), domain_(std::move(domain)) {}
+  VtdNested(Profile const& profile, iommu_hwpt_vtd_s1 const& data, std::shared_ptr<NestedDomain> domain)
+      : profile_(profile), data_(data), domain_(std::move(domain)) {}
 
-  [[nodiscard]] iommu_hwpt_vtd_s1 const& data() const { return data_; }
-  [[nodiscard]] std::shared_ptr<NestedDomain> const& domain() const { return domain_; }
-
+  Result<std::shared_ptr<Domain>> attach(PhysicalDevice& device, HwptNested& hwpt) override;
   [[nodiscard]] bool invalidates() const override { return true; }
   Result<void> invalidate(InvalidationArray& entries) override {
     if (entries.type() != IOMMU_HWPT_INVALIDATE_DATA_VTD_S1) return fail(EINVAL, "invalidation data of another type than VTD_S1");
@@ -45,9 +44,22 @@ class VtdNested final : public DriverNested {
     return domain_->invalidate(range.value_or(Range::all()));
   }
 
+  Profile const& profile_;  // of the driver, which the HWPT keeps
   iommu_hwpt_vtd_s1 const data_;
   std::shared_ptr<NestedDomain> const domain_;  // nothing: a width that no hardware has
 };
+
+// What the user's data say is looked at when it is used, not before.
+Result<std::shared_ptr<Domain>> VtdNested::attach(PhysicalDevice&, HwptNested& hwpt) {
+  std::uint64_t const cap = profile_.register_value("cap"), ecap = profile_.register_value("ecap");
+  if (!domain_ || (data_.addr_width == 57 && vtd_field::user_5_levels.of(cap) == 0))
+    return fail(EINVAL, fmt::format("HWPT {}: this VT-d unit has no tables of {} bits", hwpt.id(), data_.addr_width));
+  if ((data_.flags & IOMMU_VTD_S1_SRE) != 0 && vtd_field::supervisor_requests.of(ecap) == 0)
+    return fail(EINVAL, fmt::format("HWPT {}: this VT-d unit has no supervisor requests (ECAP.SRS)", hwpt.id()));
+  if ((data_.flags & IOMMU_VTD_S1_EAFE) != 0 && vtd_field::extended_accessed_flag.of(ecap) == 0)
+    return fail(EINVAL, fmt::format("HWPT {}: this VT-d unit has no extended accessed flags (ECAP.EAFS)", hwpt.id()));
+  return domain_;
+}
 
 }  // namespace
 
@@ -69,23 +81,7 @@ Result<std::unique_ptr<DriverNested>> VtdDriver::make_nested(PhysicalDevice cons
     if (!made) return std::unexpected(std::move(made).error());
     domain = std::move(*made);
   }
-  return std::make_unique<VtdNested>(*read, std::move(domain));
-}
-
-// What the user's data say is looked at when it is used, not before.
-Result<std::shared_ptr<Domain>> VtdDriver::attach(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt,
-                                                  Hwpt const* old) {
-  if (hwpt.type() != ObjectType::hwpt_nested) return Driver::attach(device, pasid, hwpt, old);
-  auto& half = static_cast<VtdNested&>(static_cast<HwptNested&>(hwpt).nested());
-  iommu_hwpt_vtd_s1 const& data = half.data();
-  std::uint64_t const cap = profile().register_value("cap"), ecap = profile().register_value("ecap");
-  if (!half.domain() || (data.addr_width == 57 && vtd_field::user_5_levels.of(cap) == 0))
-    return fail(EINVAL, fmt::format("HWPT {}: this VT-d unit has no tables of {} bits", hwpt.id(), data.addr_width));
-  if ((data.flags & IOMMU_VTD_S1_SRE) != 0 && vtd_field::supervisor_requests.of(ecap) == 0)
-    return fail(EINVAL, fmt::format("HWPT {}: this VT-d unit has no supervisor requests (ECAP.SRS)", hwpt.id()));
-  if ((data.flags & IOMMU_VTD_S1_EAFE) != 0 && vtd_field::extended_accessed_flag.of(ecap) == 0)
-    return fail(EINVAL, fmt::format("HWPT {}: this VT-d unit has no extended accessed flags (ECAP.EAFS)", hwpt.id()));
-  return half.domain();
+  return std::make_unique<VtdNested>(profile(), *read, std::move(domain));
 }
 
 }  // namespace swiommu::iommufd

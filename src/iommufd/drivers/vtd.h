@@ -14,8 +14,6 @@ class VtdDriver final : public ProfiledDriver {
   [[nodiscard]] bool nests() const override { return true; }
   Result<std::unique_ptr<DriverNested>> make_nested(PhysicalDevice const& device, HwptPaging& parent, std::uint32_t flags,
                                                     UserData const& data, Caller& caller) override;
-  Result<std::shared_ptr<Domain>> attach(PhysicalDevice& device, std::optional<Pasid> pasid, Hwpt& hwpt,
-                                         Hwpt const* old) override;
 };
 
 }  // namespace swiommu::iommufd
