@@ -1,5 +1,7 @@
 #include "swiommu/domain/context_domain.h"
 
+#include <gtest/gtest.h>
+
 #include <atomic>
 #include <thread>
 
