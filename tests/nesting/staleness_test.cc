@@ -14,7 +14,7 @@ class History {
   History(FormatCase const& user, FormatCase const& parent, Layout layout, std::uint64_t seed)
       : random_(seed),
         guest_(parent, layout, random_),
-        table_(user, guest_, random_),
+        table_(user, *guest_.parent, Guest::tables, random_),
         judge_(guest_, table_, random_),
         nested_("nested", false, guest_, *NestedDomain::create(guest_.parent, table_.description)),
         shadow_("shadow", true, guest_, *ShadowDomain::create(guest_.parent, table_.description)) {

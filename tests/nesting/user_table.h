@@ -9,13 +9,14 @@ namespace swiommu::nesting {
 
 class UserTable {
  public:
-  UserTable(FormatCase const& format, Guest& guest, Random& random)
-      : format_(format), words_(words_of(format.format)), guest_(guest), random_(random), pool_(Guest::tables) {
+  // In guest memory, with all its tables in `place`; `memory` and `random` stay the caller's.
+  UserTable(FormatCase const& format, MemoryView const& memory, Range place, Random& random)
+      : format_(format), words_(words_of(format.format)), memory_(memory), random_(random), pool_(place) {
     std::uint64_t const root = *pool_.allocate(words_.root_size_lg2);
     description = {.format = format.format, .root = root, .big_endian = format.big_endian};
     for (std::uint64_t i = 0; i < bit(words_.geometry.level[words_.geometry.top()].index_bits); i++)
       write(root + i * 8, words_.empty(words_.geometry.top()));
-    table_ = *PageTable::open(description, *guest.parent, &pool_);
+    table_ = *PageTable::open(description, memory, &pool_);
     page_lg2_ = table_->shape().smallest_page_lg2();
     find_windows();
   }
@@ -57,7 +58,7 @@ class UserTable {
 
   void write(std::uint64_t address, std::uint64_t word) {
     if (format_.big_endian) word = __builtin_bswap64(word);
-    ASSERT_EQ(guest_.parent->write(address, &word, sizeof(word)), sizeof(word));
+    ASSERT_EQ(memory_.write(address, &word, sizeof(word)), sizeof(word));
   }
 
   // Places where tables begin and end: a few pages each.
@@ -198,7 +199,7 @@ class UserTable {
 
   FormatCase format_;
   Words words_;
-  Guest& guest_;
+  MemoryView const& memory_;
   Random& random_;
   TablePool pool_;
   std::unique_ptr<PageTable> table_;
