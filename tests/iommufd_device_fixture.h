@@ -252,11 +252,25 @@ class IommufdDeviceTest : public IommufdTest {
     EXPECT_EQ(call(IOMMU_HWPT_ALLOC, arguments), 0) << words_;
     return arguments.out_hwpt_id;
   }
-  iommu_hwpt_alloc nested_of(std::uint32_t device, std::uint32_t parent, TestHwptData const& data, std::uint32_t flags = 0) {
+  template <class Data>
+  static iommu_hwpt_alloc nested_of(std::uint32_t device, std::uint32_t parent, Data const& data, std::uint32_t flags = 0,
+                                    std::uint32_t type = test_hwpt_type) {
     auto arguments = hwpt_of(device, parent, flags);
-    arguments.data_type = test_hwpt_type;
+    arguments.data_type = type;
     arguments.data_len = sizeof data;
     arguments.data_uptr = std::bit_cast<std::uint64_t>(&data);
+    return arguments;
+  }
+  template <class Entries>
+  static iommu_hwpt_invalidate invalidation_of(std::uint32_t id, Entries const& entries,
+                                               std::uint32_t type = test_invalidation_type) {
+    iommu_hwpt_invalidate arguments{};
+    arguments.size = sizeof arguments;
+    arguments.hwpt_id = id;
+    arguments.data_uptr = std::bit_cast<std::uint64_t>(entries.data());
+    arguments.data_type = type;
+    arguments.entry_len = sizeof(typename Entries::value_type);
+    arguments.entry_num = static_cast<std::uint32_t>(entries.size());
     return arguments;
   }
   std::uint32_t new_nested(BoundDevice const& device, std::uint32_t parent, std::uint32_t flags = 0, std::uint32_t fault = 0) {
@@ -266,10 +280,10 @@ class IommufdDeviceTest : public IommufdTest {
     EXPECT_EQ(call(IOMMU_HWPT_ALLOC, arguments), 0) << words_;
     return arguments.out_hwpt_id;
   }
-  std::uint32_t new_viommu(BoundDevice const& device, std::uint32_t parent) {
+  std::uint32_t new_viommu(BoundDevice const& device, std::uint32_t parent, std::uint32_t type = test_viommu_type) {
     iommu_viommu_alloc arguments{};
     arguments.size = sizeof arguments;
-    arguments.type = test_viommu_type;
+    arguments.type = type;
     arguments.dev_id = device.id();
     arguments.hwpt_id = parent;
     EXPECT_EQ(call(IOMMU_VIOMMU_ALLOC, arguments), 0) << words_;

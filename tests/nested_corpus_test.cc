@@ -80,23 +80,16 @@ class NestedCorpus : public IommufdDeviceTest, public testing::WithParamInterfac
     guest_.back(*image_);
   }
 
-  std::uint32_t alloc_hwpt(std::uint32_t on, std::uint32_t type, void const* data, std::size_t length) {
-    auto arguments = hwpt_of(device_->id(), on);
-    arguments.data_type = type;
-    arguments.data_len = static_cast<std::uint32_t>(length);
-    arguments.data_uptr = std::bit_cast<std::uint64_t>(data);
+  template <class Data>
+  std::uint32_t alloc_hwpt(std::uint32_t on, std::uint32_t type, Data const& data) {
+    auto arguments = nested_of(device_->id(), on, data, 0, type);
     EXPECT_EQ(call(IOMMU_HWPT_ALLOC, arguments), 0) << words_;
     return arguments.out_hwpt_id;
   }
   std::uint32_t alloc_viommu(std::uint32_t type) {
-    iommu_viommu_alloc arguments{};
-    arguments.size = sizeof arguments;
-    arguments.type = type;
-    arguments.dev_id = device_->id();
-    arguments.hwpt_id = parent_;
-    EXPECT_EQ(call(IOMMU_VIOMMU_ALLOC, arguments), 0) << words_;
-    EXPECT_EQ(vdevice(arguments.out_viommu_id, device_->id(), case_.device), 0) << words_;
-    return arguments.out_viommu_id;
+    std::uint32_t const viommu = new_viommu(*device_, parent_, type);
+    EXPECT_EQ(vdevice(viommu, device_->id(), case_.device), 0) << words_;
+    return viommu;
   }
   // The words of the structure that the hardware found on the way, as the manual calls it.
   std::vector<std::uint64_t> structure(std::string_view what) const {
@@ -111,20 +104,20 @@ class NestedCorpus : public IommufdDeviceTest, public testing::WithParamInterfac
                                    .pgtbl_addr = configuration_.user->root,
                                    .addr_width = configuration_.user->format.levels == 5 ? 57u : 48u,
                                    .__reserved = 0};
-      return alloc_hwpt(parent_, IOMMU_HWPT_DATA_VTD_S1, &data, sizeof data);
+      return alloc_hwpt(parent_, IOMMU_HWPT_DATA_VTD_S1, data);
     }
     if (case_.iommu == "smmu") {
       auto const ste = structure("STE");
       iommu_hwpt_arm_smmuv3 const data{{ste[0], ste[1]}};
-      return alloc_hwpt(alloc_viommu(IOMMU_VIOMMU_TYPE_ARM_SMMUV3), IOMMU_HWPT_DATA_ARM_SMMUV3, &data, sizeof data);
+      return alloc_hwpt(alloc_viommu(IOMMU_VIOMMU_TYPE_ARM_SMMUV3), IOMMU_HWPT_DATA_ARM_SMMUV3, data);
     }
     if (case_.iommu == "riscv") {
       auto const context = structure("DC");
       swiommu_hwpt_riscv const data{.tc = context[0], .ta = context[2], .fsc = context[3]};
-      return alloc_hwpt(alloc_viommu(SWIOMMU_VIOMMU_TYPE_RISCV), SWIOMMU_HWPT_DATA_RISCV, &data, sizeof data);
+      return alloc_hwpt(alloc_viommu(SWIOMMU_VIOMMU_TYPE_RISCV), SWIOMMU_HWPT_DATA_RISCV, data);
     }
     swiommu_hwpt_zpci const data{.iota = structure("IOTA")[0], .pba = 0, .pal = ~std::uint64_t{0}};
-    return alloc_hwpt(parent_, SWIOMMU_HWPT_DATA_ZPCI, &data, sizeof data);
+    return alloc_hwpt(parent_, SWIOMMU_HWPT_DATA_ZPCI, data);
   }
   std::uint32_t alloc_raw(std::uint32_t flags = 0) {
     UserPageTable const& table = *configuration_.user;
@@ -138,7 +131,7 @@ class NestedCorpus : public IommufdDeviceTest, public testing::WithParamInterfac
                                 .output_bits = static_cast<std::uint8_t>(table.format.output_bits),
                                 .__reserved = 0,
                                 .memory_attributes = table.format.memory_attributes};
-    return alloc_hwpt(parent_, SWIOMMU_HWPT_DATA_RAW, &data, sizeof data);
+    return alloc_hwpt(parent_, SWIOMMU_HWPT_DATA_RAW, data);
   }
 
   // Where an access ends according to the recording; nothing: a fault.

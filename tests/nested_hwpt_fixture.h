@@ -35,33 +35,18 @@ class NestedHwptTest : public IommufdDeviceTest {
   template <class Data>
   int alloc(std::uint32_t on, std::uint32_t type, Data const& data, std::uint32_t* id = nullptr, std::uint32_t flags = 0,
             std::uint32_t length = sizeof(Data)) {
-    auto arguments = hwpt_of(device_->id(), on, flags);
-    arguments.data_type = type;
+    auto arguments = nested_of(device_->id(), on, data, flags, type);
     arguments.data_len = length;
-    arguments.data_uptr = std::bit_cast<std::uint64_t>(&data);
     int const result = call(IOMMU_HWPT_ALLOC, arguments);
     if (id != nullptr) *id = arguments.out_hwpt_id;
     return result;
   }
-  std::uint32_t viommu_of(std::uint32_t type) {
-    iommu_viommu_alloc arguments{};
-    arguments.size = sizeof arguments;
-    arguments.type = type;
-    arguments.dev_id = device_->id();
-    arguments.hwpt_id = parent_;
-    EXPECT_EQ(call(IOMMU_VIOMMU_ALLOC, arguments), 0) << words_;
-    return arguments.out_viommu_id;
-  }
+  std::uint32_t viommu_of(std::uint32_t type) { return new_viommu(*device_, parent_, type); }
   template <class Entry>
   int invalidate(std::uint32_t id, std::uint32_t type, std::vector<Entry> const& entries, std::uint32_t* done = nullptr,
                  std::uint32_t length = sizeof(Entry)) {
-    iommu_hwpt_invalidate arguments{};
-    arguments.size = sizeof arguments;
-    arguments.hwpt_id = id;
-    arguments.data_uptr = std::bit_cast<std::uint64_t>(entries.data());
-    arguments.data_type = type;
+    auto arguments = invalidation_of(id, entries, type);
     arguments.entry_len = length;
-    arguments.entry_num = static_cast<std::uint32_t>(entries.size());
     int const result = call(IOMMU_HWPT_INVALIDATE, arguments);
     if (done != nullptr) *done = arguments.entry_num;
     return result;

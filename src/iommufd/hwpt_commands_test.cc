@@ -172,16 +172,6 @@ class HwptCommandsInvalidateTest : public IommufdDeviceTest {
     device_ = nullptr;
     IommufdDeviceTest::TearDown();
   }
-  iommu_hwpt_invalidate of(std::uint32_t id, std::span<TestInvalidation const> entries) const {
-    iommu_hwpt_invalidate arguments{};
-    arguments.size = sizeof arguments;
-    arguments.hwpt_id = id;
-    arguments.data_uptr = std::bit_cast<std::uint64_t>(entries.data());
-    arguments.data_type = test_invalidation_type;
-    arguments.entry_len = sizeof(TestInvalidation);
-    arguments.entry_num = static_cast<std::uint32_t>(entries.size());
-    return arguments;
-  }
   std::vector<std::uint32_t> const& seen() { return static_cast<TestNested&>(object<HwptNested>(nested_)->nested()).values; }
 
   std::unique_ptr<BoundDevice> device_;
@@ -190,7 +180,7 @@ class HwptCommandsInvalidateTest : public IommufdDeviceTest {
 
 TEST_F(HwptCommandsInvalidateTest, ChecksItsArgumentsAndAlwaysTellsHowManyAreDone) {
   std::array<TestInvalidation, 2> const entries{{{1, 0}, {2, 0}}};
-  auto const good = of(nested_, entries);
+  auto const good = invalidation_of(nested_, entries);
   auto const refuse = [&](int expected, auto change) {
     auto arguments = good;
     change(arguments);
@@ -217,14 +207,14 @@ TEST_F(HwptCommandsInvalidateTest, ChecksItsArgumentsAndAlwaysTellsHowManyAreDon
 
 TEST_F(HwptCommandsInvalidateTest, StopsAtTheFirstEntryThatFails) {
   std::array<TestInvalidation, 3> const entries{{{1, 0}, {2, EOPNOTSUPP}, {3, 0}}};
-  auto arguments = of(nested_, entries);
+  auto arguments = invalidation_of(nested_, entries);
   EXPECT_EQ(call(IOMMU_HWPT_INVALIDATE, arguments), EOPNOTSUPP);
   EXPECT_EQ(arguments.entry_num, 1u);
   EXPECT_EQ(seen(), (std::vector<std::uint32_t>{1}));
 }
 
 TEST_F(HwptCommandsInvalidateTest, NoEntriesAskForTheType) {
-  auto arguments = of(nested_, {});
+  auto arguments = invalidation_of(nested_, std::vector<TestInvalidation>());
   EXPECT_EQ(call(IOMMU_HWPT_INVALIDATE, arguments), 0);
   arguments.data_type++;
   EXPECT_EQ(call(IOMMU_HWPT_INVALIDATE, arguments), EINVAL);
@@ -232,7 +222,7 @@ TEST_F(HwptCommandsInvalidateTest, NoEntriesAskForTheType) {
 
 TEST_F(HwptCommandsInvalidateTest, WhatCannotBeWrittenBackIsAFault) {
   std::array<TestInvalidation, 1> const entries{{{1, 0}}};
-  auto arguments = of(nested_, entries);
+  auto arguments = invalidation_of(nested_, entries);
   caller_.memory_is_unwritable = true;
   EXPECT_EQ(call(IOMMU_HWPT_INVALIDATE, arguments), EFAULT);
   arguments.hwpt_id = 100;
@@ -243,14 +233,14 @@ TEST_F(HwptCommandsInvalidateTest, WhatCannotBeWrittenBackIsAFault) {
 TEST_F(HwptCommandsInvalidateTest, HardwareWithoutInvalidation) {
   static_cast<TestNested&>(object<HwptNested>(nested_)->nested()).can_invalidate = false;
   std::array<TestInvalidation, 1> const entries{{{1, 0}}};
-  auto arguments = of(nested_, entries);
+  auto arguments = invalidation_of(nested_, entries);
   EXPECT_EQ(call(IOMMU_HWPT_INVALIDATE, arguments), EOPNOTSUPP);
 }
 
 TEST_F(HwptCommandsInvalidateTest, ViommusAreInvalidatedAsWell) {
   std::uint32_t const viommu = new_viommu(*device_, parent_);
   std::array<TestInvalidation, 2> const entries{{{5, 0}, {6, EIO}}};
-  auto arguments = of(viommu, entries);
+  auto arguments = invalidation_of(viommu, entries);
   EXPECT_EQ(call(IOMMU_HWPT_INVALIDATE, arguments), EIO);
   EXPECT_EQ(arguments.entry_num, 1u);
   EXPECT_EQ(static_cast<TestViommu&>(object<Viommu>(viommu)->half()).values, (std::vector<std::uint32_t>{5}));

@@ -39,33 +39,19 @@ class Machine : public iommufd::IommufdDeviceTest {
  public:
   // All by ioctls, from here on: what HardwareGuests use.
   std::uint32_t make_viommu(std::uint32_t type, std::uint64_t virtual_id) {
-    iommu_viommu_alloc arguments{};
-    arguments.size = sizeof arguments;
-    arguments.type = type;
-    arguments.dev_id = device_->id();
-    arguments.hwpt_id = parent_;
-    EXPECT_EQ(call(IOMMU_VIOMMU_ALLOC, arguments), 0) << words_;
-    EXPECT_EQ(vdevice(arguments.out_viommu_id, device_->id(), virtual_id), 0) << words_;
-    return arguments.out_viommu_id;
+    std::uint32_t const viommu = new_viommu(*device_, parent_, type);
+    EXPECT_EQ(vdevice(viommu, device_->id(), virtual_id), 0) << words_;
+    return viommu;
   }
   template <class Data>
   std::uint32_t make_nested(std::uint32_t on, std::uint32_t type, Data const& data, std::uint32_t flags = 0) {
-    auto arguments = hwpt_of(device_->id(), on, flags);
-    arguments.data_type = type;
-    arguments.data_len = sizeof data;
-    arguments.data_uptr = std::bit_cast<std::uint64_t>(&data);
+    auto arguments = nested_of(device_->id(), on, data, flags, type);
     EXPECT_EQ(call(IOMMU_HWPT_ALLOC, arguments), 0) << words_;
     return arguments.out_hwpt_id;
   }
   template <class Entry>
   void invalidate(std::uint32_t id, std::uint32_t type, std::vector<Entry> const& entries) {
-    iommu_hwpt_invalidate arguments{};
-    arguments.size = sizeof arguments;
-    arguments.hwpt_id = id;
-    arguments.data_uptr = std::bit_cast<std::uint64_t>(entries.data());
-    arguments.data_type = type;
-    arguments.entry_len = sizeof(Entry);
-    arguments.entry_num = static_cast<std::uint32_t>(entries.size());
+    auto arguments = invalidation_of(id, entries, type);
     EXPECT_EQ(call(IOMMU_HWPT_INVALIDATE, arguments), 0) << words_;
     EXPECT_EQ(arguments.entry_num, entries.size());
   }

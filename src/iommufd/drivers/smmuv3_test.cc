@@ -26,13 +26,7 @@ class SmmuDriverTest : public IommufdDeviceTest {
     space_ = new_ioas();
     ASSERT_EQ(map(space_, memory_.data(0), 64 * page, guest), 0);
     parent_ = new_hwpt(*device_, space_, IOMMU_HWPT_ALLOC_NEST_PARENT);
-    iommu_viommu_alloc arguments{};
-    arguments.size = sizeof arguments;
-    arguments.type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3;
-    arguments.dev_id = device_->id();
-    arguments.hwpt_id = parent_;
-    ASSERT_EQ(call(IOMMU_VIOMMU_ALLOC, arguments), 0) << words_;
-    viommu_ = arguments.out_viommu_id;
+    viommu_ = new_viommu(*device_, parent_, IOMMU_VIOMMU_TYPE_ARM_SMMUV3);
     memory_.data(1)[3] = std::byte{11};
     memory_.data(2)[3] = std::byte{22};
   }
@@ -41,11 +35,7 @@ class SmmuDriverTest : public IommufdDeviceTest {
     IommufdDeviceTest::TearDown();
   }
   iommu_hwpt_alloc hwpt_with(iommu_hwpt_arm_smmuv3 const& data, std::uint32_t flags = 0) const {
-    auto arguments = hwpt_of(device_->id(), viommu_, flags);
-    arguments.data_type = IOMMU_HWPT_DATA_ARM_SMMUV3;
-    arguments.data_len = sizeof data;
-    arguments.data_uptr = std::bit_cast<std::uint64_t>(&data);
-    return arguments;
+    return nested_of(device_->id(), viommu_, data, flags, IOMMU_HWPT_DATA_ARM_SMMUV3);
   }
   int alloc(std::uint64_t word0, std::uint64_t word1 = 0, std::uint32_t* id = nullptr) {
     iommu_hwpt_arm_smmuv3 const data{{word0, word1}};
@@ -64,16 +54,19 @@ class SmmuDriverTest : public IommufdDeviceTest {
   }
   int invalidate(std::initializer_list<std::array<std::uint64_t, 2>> commands, std::uint32_t* done = nullptr) {
     std::vector<std::array<std::uint64_t, 2>> const list(commands);
-    iommu_hwpt_invalidate arguments{};
-    arguments.size = sizeof arguments;
-    arguments.hwpt_id = viommu_;
-    arguments.data_uptr = std::bit_cast<std::uint64_t>(list.data());
-    arguments.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3;
-    arguments.entry_len = 16;
-    arguments.entry_num = static_cast<std::uint32_t>(list.size());
+    auto arguments = invalidation_of(viommu_, list, IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3);
     int const result = call(IOMMU_HWPT_INVALIDATE, arguments);
     if (done != nullptr) *done = arguments.entry_num;
     return result;
+  }
+  std::shared_ptr<OpenFile> new_event_queue() {
+    iommu_veventq_alloc arguments{};
+    arguments.size = sizeof arguments;
+    arguments.viommu_id = viommu_;
+    arguments.type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3;
+    arguments.veventq_depth = 4;
+    EXPECT_EQ(call(IOMMU_VEVENTQ_ALLOC, arguments), 0) << words_;
+    return caller_.open_file(static_cast<int>(arguments.out_veventq_fd));
   }
   std::byte read(Port& port, std::optional<Pasid> pasid = std::nullopt) {
     std::byte value{};
@@ -239,13 +232,7 @@ TEST_F(SmmuDriverTest, FaultsOfContextsAreEventsToo) {
   ASSERT_EQ(alloc(config(5) | context_table | std::uint64_t{4} << 59, 2, &hwpt), 0);
   ASSERT_EQ(vdevice(viommu_, device_->id(), virtual_stream), 0);
   ASSERT_EQ(attach(*device_, hwpt), 0);
-  iommu_veventq_alloc arguments{};
-  arguments.size = sizeof arguments;
-  arguments.viommu_id = viommu_;
-  arguments.type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3;
-  arguments.veventq_depth = 4;
-  ASSERT_EQ(call(IOMMU_VEVENTQ_ALLOC, arguments), 0);
-  auto const queue = caller_.open_file(static_cast<int>(arguments.out_veventq_fd));
+  auto const queue = new_event_queue();
   auto const port = physical_->device()->open_port().value();
   auto const event_of = [&](std::optional<Pasid> pasid) {
     std::byte byte{};
@@ -304,19 +291,13 @@ TEST_F(SmmuDriverTest, FaultsBecomeEventsOfTheGuest) {
   ASSERT_EQ(alloc(config(5) | context_table, 0, &hwpt), 0);
   ASSERT_EQ(vdevice(viommu_, device_->id(), virtual_stream), 0);
   ASSERT_EQ(attach(*device_, hwpt), 0);
-  iommu_veventq_alloc arguments{};
-  arguments.size = sizeof arguments;
-  arguments.viommu_id = viommu_;
-  arguments.type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3;
-  arguments.veventq_depth = 4;
-  ASSERT_EQ(call(IOMMU_VEVENTQ_ALLOC, arguments), 0);
+  auto const queue = new_event_queue();
   physical_->report(FaultRecord{.iova = iova, .access = Access::reading(), .reason = Reason::not_mapped});
   physical_->report(FaultRecord{.iova = iova, .access = Access::reading(), .reason = Reason::not_mapped, .depth = 1});
   struct {
     iommufd_vevent_header header;
     iommu_vevent_arm_smmuv3 event;
   } record{};
-  auto const queue = caller_.open_file(static_cast<int>(arguments.out_veventq_fd));
   ASSERT_EQ(queue->read(caller_, std::bit_cast<std::uint64_t>(&record), sizeof record).value(), sizeof record);
   EXPECT_EQ(record.event.evt[0], 0x10 | std::uint64_t{virtual_stream} << 32);
   EXPECT_EQ(record.event.evt[1] >> 35 & 1, 1u);
