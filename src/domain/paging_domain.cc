@@ -1,5 +1,7 @@
 #include "swiommu/domain/paging_domain.h"
 
+#include <fmt/format.h>
+
 #include "base/sabotage.h"
 
 namespace swiommu {
@@ -21,8 +23,15 @@ Translation PagingDomain::look_up(std::uint64_t input, Access access, Update upd
   return t;
 }
 
+Result<void> PagingDomain::check_rights(Range guest, Attributes attributes) const {
+  if (!limits().writable_only || attributes.access.write) return {};
+  return fail(EINVAL, fmt::format("{:#x}-{:#x} is to be mapped without write permission: this domain maps writable memory only",
+                                  guest.start, guest.last));
+}
+
 Result<void> PagingDomain::map(Range guest, HostAddress output, Attributes attributes, unsigned largest_leaf_lg2) {
   SWIOMMU_TRY(refuse_inside_guard());
+  SWIOMMU_TRY(check_rights(guest, attributes));
   Gather gather;
   SWIOMMU_TRY(table_->map(guest, output.value, attributes, Existing::refuse, Cut::refuse, gather, largest_leaf_lg2));
   // Nothing cached can be stale, but a walker may still be in an empty table whose place a large leaf has taken.
@@ -34,6 +43,7 @@ Result<void> PagingDomain::map(Range guest, HostAddress output, Attributes attri
 
 Result<void> PagingDomain::replace(Range guest, HostAddress output, Attributes attributes) {
   SWIOMMU_TRY(refuse_inside_guard());
+  SWIOMMU_TRY(check_rights(guest, attributes));
   Gather gather;
   SWIOMMU_TRY(table_->map(guest, output.value, attributes, Existing::replace, Cut::split, gather));
   make_stale(guest);

@@ -106,6 +106,15 @@ TEST_F(PagingDomainTest, LimitsHoldWhateverIsMapped) {
   EXPECT_EQ(limited->locate(0x1900, Access::reading()).data, memory->data(1) + 0x900);
 }
 
+TEST_F(PagingDomainTest, MayRefuseWhatCannotBeWritten) {
+  auto const parent = make({.levels = 3}, {.writable_only = true});
+  EXPECT_EQ(code(parent->map(pages(0), memory->address(0), read_only)), EINVAL);
+  ASSERT_TRUE(parent->map(pages(0), memory->address(1), read_write));
+  EXPECT_EQ(code(parent->replace(pages(0), memory->address(0), read_only)), EINVAL);
+  EXPECT_EQ(output(*parent, 0), memory->address(1).value);
+  EXPECT_TRUE(parent->map(pages(1), memory->address(0), {.access = Access::writing()}));
+}
+
 TEST_F(PagingDomainTest, ChangesItsGenerationWhenAndOnlyWhenSomethingGoesStale) {
   auto const child = IdentityDomain::create(domain).value();
   auto const grandchild = IdentityDomain::create(child).value();

@@ -54,6 +54,7 @@ unsigned hole_lg2(Domain const& domain, Translation const& fault);
 struct Limits {
   Range aperture = Range::all();   // inputs outside are out_of_range
   Access rights = Access::both();  // rights on everything
+  bool writable_only = false;      // a paging domain maps nothing that cannot be written
 };
 
 class Domain : public MemoryView {

@@ -16,11 +16,12 @@ class PagingDomain final : public Domain {
 
   // Calls on disjoint ranges may run at the same time; nobody may change overlapping ranges at the same time. The memory at
   // `output` belongs to the caller, who keeps it usable until unmap has returned (memory/pinned_pages.h). Errors are those of
-  // PageTable::map, and EDEADLK if the calling thread is inside a guard. On error nothing has changed.
+  // PageTable::map, EDEADLK if the calling thread is inside a guard, and EINVAL for attributes without write permission if the
+  // domain's limits are writable_only. On error nothing has changed.
   Result<void> map(Range guest, HostAddress output, Attributes attributes, unsigned largest_leaf_lg2 = PageTable::any_leaf);
 
   // Each address of the range turns from what it translated to, or from nothing, to the new output; when the call returns no
-  // DMA uses the old one. Entries that the range covers in part are split.
+  // DMA uses the old one. Entries that the range covers in part are split. Errors are those of map.
   Result<void> replace(Range guest, HostAddress output, Attributes attributes);
 
   // When the call returns, no DMA uses the translation or touches the memory behind it. Returns the bytes that were mapped.
@@ -43,6 +44,7 @@ class PagingDomain final : public Domain {
   PagingDomain(Host const& host, std::unique_ptr<PageTable> table, Limits limits)
       : Domain(host, nullptr, limits), table_(std::move(table)) {}
   Translation look_up(std::uint64_t input, Access access, Update update) const override;
+  [[nodiscard]] Result<void> check_rights(Range guest, Attributes attributes) const;
 
   std::unique_ptr<PageTable> const table_;
 };

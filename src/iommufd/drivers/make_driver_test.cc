@@ -169,6 +169,7 @@ TEST_P(EveryProfileTest, HwptsAreThoseOfTheProfileForEachCombinationOfFlags) {
     auto const domain = object<HwptPaging>(id)->domain();
     auto const shape = kind->shape().value();
     EXPECT_EQ(domain->limits().aperture, kind->inputs()) << flags;
+    EXPECT_EQ(domain->limits().writable_only, kind->writable_only) << flags;
     EXPECT_EQ(domain->shape().levels, shape.levels) << flags;
     EXPECT_EQ(domain->shape().page_sizes, shape.page_sizes) << flags;
     EXPECT_EQ(domain->shape().output_bits, shape.output_bits) << flags;

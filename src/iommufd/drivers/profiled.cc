@@ -40,7 +40,9 @@ Result<PagingPlan> ProfiledDriver::plan_paging(PhysicalDevice const&, std::uint3
 bool ProfiledDriver::nests_raw() const { return profile_.makes_nested(SWIOMMU_HWPT_DATA_RAW); }
 
 PagingPlan ProfiledDriver::plan_of(PagingKind const& kind) {
-  return {.format = kind.format, .limits = {.aperture = kind.inputs()}, .enforces_coherency = kind.enforces_coherency};
+  return {.format = kind.format,
+          .limits = {.aperture = kind.inputs(), .writable_only = kind.writable_only},
+          .enforces_coherency = kind.enforces_coherency};
 }
 
 }  // namespace swiommu::iommufd

@@ -143,6 +143,26 @@ TEST_F(VtdDriverTest, NestedHwptsAreCheckedWhenTheyAreAttached) {
   EXPECT_EQ(attach_of({.flags = IOMMU_VTD_S1_WPE, .pgtbl_addr = ~std::uint64_t{0}, .addr_width = 48, .__reserved = 9}), 0);
 }
 
+TEST_F(VtdDriverTest, ParentsMapNothingThatCannotBeWritten) {
+  use(modern());
+  std::byte* const data = memory(2 * page);
+  auto const map_at = [&](std::uint64_t iova, std::uint32_t flags) {
+    auto arguments = map_of(space_, data, page, iova, fixed | flags);
+    return call(IOMMU_IOAS_MAP, arguments);
+  };
+  std::uint32_t const parent = new_hwpt(*device_, space_, parent_flag);
+  EXPECT_EQ(map_at(0, IOMMU_IOAS_MAP_READABLE), EINVAL);
+  EXPECT_NE(words_.find("0x0-0xfff is to be mapped without write permission"), std::string::npos) << words_;
+  EXPECT_EQ(map_at(0, read_write), 0) << words_;
+  ASSERT_EQ(destroy(parent), 0);
+
+  ASSERT_EQ(map_at(page, IOMMU_IOAS_MAP_READABLE), 0) << words_;
+  EXPECT_EQ(alloc(parent_flag), EINVAL);
+  EXPECT_NE(words_.find("0x1000-0x1fff is to be mapped without write permission"), std::string::npos) << words_;
+  EXPECT_EQ(alloc(dirty_flag), 0) << words_;
+  EXPECT_EQ(attach(*device_, space_), 0) << words_;
+}
+
 TEST_F(VtdDriverTest, DataOfNestedHwpts) {
   use(modern());
   std::uint32_t const parent = new_hwpt(*device_, space_, parent_flag);
