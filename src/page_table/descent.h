@@ -57,4 +57,27 @@ constexpr bool leads_on(F const& f, typename F::Entry e, unsigned level, Range r
   return all;
 }
 
+// A table of the tree, and the level of its items.
+struct TablePlace {
+  unsigned level;
+  std::uint64_t table;
+};
+
+// The lowest table, from `from` on, under which all of `range` lies, but not where the range is all that one item covers: such an
+// item may become a leaf, or empty. While nobody else changes what is in the range the table stays linked.
+template <PageTableFormat F, class M>
+TablePlace lowest_table(F const& f, M& memory, TablePlace from, Range range) {
+  Geometry const& g = f.geometry();
+  std::uint64_t const differing = range.start ^ range.last;
+  // An item must cover more than 2^covered bytes.
+  unsigned covered = differing == 0 ? 0 : log2_floor(differing) + 1;
+  if (covered != 0 && Range::block(range.start, covered) != range) covered--;
+  while (from.level > 0 && g.level[from.level].shift > covered) {
+    auto const e = memory.template load<typename F::Entry>(from.table, g.index(from.level, range.start));
+    if (!e || f.kind(*e, from.level) != EntryKind::table || !leads_on(f, *e, from.level, range)) break;
+    from = {child_level(f, *e, from.level), f.table_address(*e, from.level)};
+  }
+  return from;
+}
+
 }  // namespace swiommu

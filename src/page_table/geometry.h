@@ -34,7 +34,7 @@ struct Geometry {
   constexpr unsigned input_bits() const { return level[levels - 1u].shift + level[levels - 1u].index_bits; }
   constexpr unsigned top() const { return levels - 1u; }
   constexpr std::uint64_t index(unsigned l, std::uint64_t input) const {
-    return shift_right(input, level[l].shift) & low_bits(level[l].index_bits);
+    return input >> level[l].shift & ((std::uint64_t{1} << level[l].index_bits) - 1);
   }
   // The range of inputs that the item or table at level `l` covers that holds `input`.
   constexpr Range item(unsigned l, std::uint64_t input) const { return Range::block(input, level[l].shift); }

@@ -1,15 +1,18 @@
 // Mapping: the largest entries that address, output and length allow, sizes mixed in one call.
 //
 // In two passes over the same recursion: plan() looks for conflicts and counts the tables that are missing, commit()
-// cannot fail. Ranges that are disjoint may be mapped at the same time without a lock: tables are installed by
-// compare-and-swap; the loser takes its table back and goes on in the winner's. A subtree is filled before it becomes
-// visible, so every state that a walker can see shows for each address the old or the new translation.
+// cannot fail. Both begin at the lowest table under which all of the range lies (descent.h). Ranges that are disjoint may be
+// mapped at the same time without a lock: tables are installed by compare-and-swap; the loser takes its table back and goes on in
+// the winner's. A subtree is filled before it becomes visible, so every state that a walker can see shows for each address the
+// old or the new translation.
 #pragma once
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <optional>
 
 #include "page_table/descent.h"
+#include "page_table/rows.h"
 #include "page_table/table_stash.h"
 #include "swiommu/page_table/change.h"
 #include "swiommu/page_table/gather.h"
@@ -40,8 +43,8 @@ class Mapper {
     Geometry const& g = format_.geometry();
     for (std::uint64_t at = range.start;;) {
       std::uint64_t last = 0;
-      if (unsigned const lg2 = best_size_lg2(level, at, target.at(at), range.last, target.largest_lg2); lg2 != 0) {
-        last = at | low_bits(lg2);
+      if (auto const run = leaves_from(level, at, range.last, target)) {
+        last = run->last;
         if (table) SWIOMMU_TRY(plan_leaves(level, *table, {at, last}, existing));
       } else if (level == 0) {
         return fail(EINVAL, "not aligned to the smallest page");
@@ -76,9 +79,9 @@ class Mapper {
     Geometry const& g = format_.geometry();
     for (std::uint64_t at = range.start;;) {
       std::uint64_t last = 0;
-      if (unsigned const lg2 = best_size_lg2(level, at, target.at(at), range.last, target.largest_lg2); lg2 != 0) {
-        last = at | low_bits(lg2);
-        put_leaves(level, table, at, lg2, target, gather, inherit);
+      if (auto const run = leaves_from(level, at, range.last, target)) {
+        last = run->last;
+        put_leaves(level, table, {at, last}, run->size_lg2, target, gather, inherit);
       } else {
         last = std::min(g.item(level, at).last, range.last);
         descend(level, table, {at, last}, target, stash, gather, inherit);
@@ -88,20 +91,72 @@ class Mapper {
     }
   }
 
+  // May leaves be written all over `range`, which lies under one table? Errors as above.
+  Result<void> plan_leaves(unsigned level, std::uint64_t table, Range range, Existing existing) const {
+    if (!memory_.template load<Entry>(table, format_.geometry().index(level, range.start))) return unreachable(table);
+    Geometry const& g = format_.geometry();
+    if (existing == Existing::refuse &&
+        !surely_empty(format_, memory_, level, table, g.index(level, range.start), g.index(level, range.last)))
+      if (auto const found = first_leaf(level, table, range)) return already_mapped(*found);
+    return {};
+  }
+
+  // Writes them, of 2^lg2 bytes each.
+  template <class Inherit = std::identity>
+  void put_leaves(unsigned level, std::uint64_t table, Range range, unsigned lg2, Target const& target, Gather& gather,
+                  Inherit const& inherit = {}) {
+    Geometry const& g = format_.geometry();
+    std::uint64_t const first = g.index(level, range.start), count = g.index(level, range.last) - first + 1;
+    // By value, so that what is the same for all words is worked out once.
+    auto const word = [format = format_, inherit, output = target.at(range.start), shift = g.level[level].shift, level, lg2,
+                       attributes = target.attributes](std::uint64_t n) -> Entry {
+      return inherit(format.leaf(output + (n << shift), level, lg2, attributes));
+    };
+    if (level == 0) {
+      if (!store_row<Entry>(memory_, table, first, count, word)) complete_ = false;
+      return;
+    }
+    for (std::uint64_t n = 0; n < count; n++) {
+      Entry const old = load(level, table, first + n);
+      if (!memory_.template store<Entry>(table, first + n, word(n))) {
+        complete_ = false;
+        return;
+      }
+      // An empty table that a large leaf takes the place of, or one whose leaves it replaces. Who remembers where tables are
+      // must forget it, though its inputs may have had no translation.
+      if (format_.kind(old, level) == EntryKind::table) {
+        std::uint64_t const at = range.start + (n << g.level[level].shift);
+        gather.add_range(g.item(level, at));
+        retire_entry(old, level, at, gather);
+      }
+    }
+  }
+
   // False if the owner of a foreign table has taken memory away, or changed the table, since the plan: part of the change is
   // missing.
   [[nodiscard]] bool is_complete() const { return complete_; }
 
-  // Log2 of the largest leaf of this level that fits at `input`; 0 if none does.
-  [[nodiscard]] unsigned best_size_lg2(unsigned level, std::uint64_t input, std::uint64_t output, std::uint64_t last,
-                                       unsigned largest_lg2 = 63) const {
+  // Leaves of one size, the largest that fits at their start, in a row in one table.
+  struct Leaves {
+    unsigned size_lg2;
+    std::uint64_t last;  // input
+  };
+  // Those of this level that begin at `input`; nothing if none fits.
+  [[nodiscard]] std::optional<Leaves> leaves_from(unsigned level, std::uint64_t input, std::uint64_t last,
+                                                  Target const& target) const {
     LevelShape const shape = format_.geometry().level[level];
-    std::uint64_t const aligned = low_bits(alignment_lg2(input | output) + 1);
+    unsigned const table_lg2 = shape.shift + shape.index_bits + 0u;
+    std::uint64_t const output = target.at(input);
+    std::uint64_t const sizes = format_.leaf_sizes(level) & low_bits(std::min(table_lg2, target.largest_lg2) + 1);
+    std::uint64_t const aligned = sizes & low_bits(alignment_lg2(input | output) + 1);
     std::uint64_t const length = last - input;  // less one
-    std::uint64_t const short_enough = low_bits(length == ~std::uint64_t{0} ? 64 : log2_floor(length + 1) + 1);
-    std::uint64_t const in_table = low_bits(shape.shift + shape.index_bits + 1u);
-    std::uint64_t const fits = format_.leaf_sizes(level) & aligned & short_enough & in_table & low_bits(largest_lg2 + 1);
-    return fits ? log2_floor(fits) : 0;
+    std::uint64_t const fits = aligned & low_bits(length == ~std::uint64_t{0} ? 64 : log2_floor(length + 1) + 1);
+    if (fits == 0) return std::nullopt;
+    unsigned const lg2 = log2_floor(fits);
+    // They go on to the end of the table, or to where a larger size fits, if input and output ever are aligned to one at once.
+    std::uint64_t const larger = sizes & ~low_bits(lg2 + 1) & low_bits(alignment_lg2(input - output) + 1);
+    std::uint64_t const end = std::min(last, input | low_bits(larger ? alignment_lg2(larger) : table_lg2));
+    return Leaves{lg2, align_down(end + 1, lg2) - 1};
   }
 
   // The tree of tables from this one on, which is no longer linked, goes to the gather.
@@ -133,14 +188,6 @@ class Mapper {
     for (std::uint64_t i = indices.start; i <= indices.last; i++)
       if (Entry const e = load(level, table, i); format_.kind(e, level) == EntryKind::table)
         retire_entry(e, level, i << format_.geometry().level[level].shift, gather);
-  }
-
-  // Leaves are to be written over all of `range`.
-  Result<void> plan_leaves(unsigned level, std::uint64_t table, Range range, Existing existing) const {
-    if (!memory_.template load<Entry>(table, format_.geometry().index(level, range.start))) return unreachable(table);
-    if (existing == Existing::refuse)
-      if (auto const found = first_leaf(level, table, range)) return already_mapped(*found);
-    return {};
   }
 
   static std::unexpected<Error> unreachable(std::uint64_t table) {
@@ -178,34 +225,12 @@ class Mapper {
   }
 
   template <class Inherit>
-  void put_leaves(unsigned level, std::uint64_t table, std::uint64_t at, unsigned lg2, Target const& target, Gather& gather,
-                  Inherit const& inherit) {
-    Geometry const& g = format_.geometry();
-    std::uint64_t const first = g.index(level, at);
-    for (std::uint64_t n = 0; n < bit(lg2 - g.level[level].shift); n++) {
-      std::uint64_t const output = target.at(at) + shift_left(n, g.level[level].shift);
-      Entry const word = inherit(format_.leaf(output, level, lg2, target.attributes));
-      Entry const old = load(level, table, first + n);
-      if (!memory_.template store<Entry>(table, first + n, word)) {
-        complete_ = false;
-        return;
-      }
-      // An empty table that a large leaf takes the place of, or one whose leaves it replaces. Who remembers where tables are
-      // must forget it, though its inputs may have had no translation.
-      if (level > 0 && format_.kind(old, level) == EntryKind::table) {
-        gather.add_range(g.item(level, at + shift_left(n, g.level[level].shift)));
-        retire_entry(old, level, at, gather);
-      }
-    }
-  }
-
-  template <class Inherit>
   void descend(unsigned level, std::uint64_t table, Range range, Target const& target, Stash& stash, Gather& gather,
                Inherit const& inherit) {
     std::uint64_t const i = format_.geometry().index(level, range.start);
     Entry e = load(level, table, i);
     while (format_.kind(e, level) != EntryKind::table) {
-      auto const child = stash.take(level - 1);
+      auto const child = stash.take(level - 1, level == 1 && range == format_.geometry().item(level, range.start));
       if (child) commit(level - 1, *child, range, target, stash, gather, inherit);
       Exchange const outcome =
           child ? memory_.template exchange<Entry>(table, i, e, format_.table(*child, level)) : Exchange::unreachable;

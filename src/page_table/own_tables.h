@@ -40,13 +40,20 @@ class OwnTables {
     return table;
   }
 
+  Result<std::uint64_t> allocate_undefined(unsigned size_lg2) { return allocator_->allocate(size_lg2); }
+
+  template <class Entry>
+  Entry* words(std::uint64_t table) const {
+    return reinterpret_cast<Entry*>(base_ + table);
+  }
+
   void release(std::uint64_t table, unsigned size_lg2) { allocator_->release(table, size_lg2); }
   void retire(Gather& gather, std::uint64_t table, unsigned size_lg2) { gather.add_table(*allocator_, table, size_lg2); }
 
  private:
   template <class Entry>
   Entry* word(std::uint64_t table, std::uint64_t index) const {
-    return reinterpret_cast<Entry*>(base_ + table) + index;
+    return words<Entry>(table) + index;
   }
 
   std::shared_ptr<TableAllocator> allocator_;

@@ -1,4 +1,4 @@
-// Splitting: an entry becomes smaller ones that translate the same, so that a boundary runs between entries.
+// Splitting: an entry becomes smaller ones that translate the same, so that a range that is to be changed ends between entries.
 #pragma once
 #include "page_table/map.h"
 
@@ -9,24 +9,38 @@ class Splitter {
  public:
   using Entry = typename F::Entry;
 
-  Splitter(F const& format, M& memory, std::uint64_t root) : format_(format), memory_(memory), root_(root) {}
+  // One end of a range: `boundary` is the first input behind it, or its first one; `inside` the input of the range beside that.
+  struct End {
+    std::uint64_t boundary;
+    std::uint64_t inside;
+  };
+  static std::array<End, 2> ends(Range range) { return {End{range.start, range.start}, End{range.last + 1, range.last}}; }
 
-  // The entry that holds both boundary - 1 and boundary, if there is one. Boundary 0 is between nothing.
-  std::optional<Range> straddling(std::uint64_t boundary) const {
-    if (boundary == 0 || !format_.geometry().contains(boundary)) return std::nullopt;
-    auto const place = find(boundary);
+  // Ranges to be split at their ends lie under the table `top`.
+  Splitter(F const& format, M& memory, TablePlace top) : format_(format), memory_(memory), top_(top) {}
+
+  // The entry that is inside the range and outside, if there is one. There is nothing on the other side of boundary 0.
+  std::optional<Range> straddling(End end) const {
+    auto const place = find(end.inside);
     if (!place) return std::nullopt;
-    Range const entry = Range::block(boundary, format_.leaf_size_lg2(place->entry, place->level, boundary));
-    return entry.start == boundary ? std::nullopt : std::optional(entry);
+    Range const entry = Range::block(end.inside, format_.leaf_size_lg2(place->entry, place->level, end.inside));
+    bool const crosses = entry.start < end.boundary && end.boundary <= entry.last;
+    return crosses ? std::optional(entry) : std::nullopt;
   }
 
-  // The tables that split(boundary) will take.
-  Result<void> plan(std::uint64_t boundary, TableNeeds& needs) const {
-    auto const entry = straddling(boundary);
+  [[nodiscard]] bool cuts(Range range) const {
+    auto const [lower, upper] = ends(range);
+    return straddling(lower) || straddling(upper);
+  }
+
+  // The tables that split(end) will take.
+  Result<void> plan(End end, TableNeeds& needs) const {
+    auto const entry = straddling(end);
     if (!entry) return {};
     Geometry const& g = format_.geometry();
-    auto const place = *find(boundary);
-    auto const target = target_of(place.entry, place.level, boundary);
+    std::uint64_t const boundary = end.boundary;
+    auto const place = *find(end.inside);
+    auto const target = target_of(place.entry, place.level, end.inside);
     Mapper<F, M> const mapper(format_, memory_);
     auto const fill = [&](unsigned level, std::uint64_t start, std::uint64_t last) -> Result<void> {
       if (level == 0 || start > last) return {};
@@ -48,19 +62,19 @@ class Splitter {
   }
 
   // False if the owner of a foreign table has taken memory away, or changed the table, since the plan.
-  bool split(std::uint64_t boundary, TableStash<F, M>& stash, Gather& gather) {
+  bool split(End end, TableStash<F, M>& stash, Gather& gather) {
     Geometry const& g = format_.geometry();
     // Each time round the entry at the boundary is smaller, unless an owner puts it back.
     for (unsigned attempt = 0; attempt < maximum_attempts; attempt++) {
-      auto const place = find(boundary);
-      auto const entry = straddling(boundary);
+      auto const place = find(end.inside);
+      auto const entry = straddling(end);
       if (!place || !entry) return true;
-      unsigned const lg2 = format_.leaf_size_lg2(place->entry, place->level, boundary);
+      unsigned const lg2 = format_.leaf_size_lg2(place->entry, place->level, end.inside);
       unsigned const shift = g.level[place->level].shift;
       if (place->level == 0 && lg2 <= shift) return false;
       bool const has_smaller_runs = lg2 > shift && (format_.leaf_sizes(place->level) & bit_span(lg2 - 1, shift)) != 0;
-      if (!(has_smaller_runs ? break_run(*place, boundary) : break_items(*place, Range::block(boundary, lg2), stash, gather)))
-        return false;
+      Range const broken = Range::block(end.inside, lg2);
+      if (!(has_smaller_runs ? break_run(*place, broken, end.inside) : break_items(*place, broken, stash, gather))) return false;
     }
     return false;
   }
@@ -75,8 +89,8 @@ class Splitter {
 
   std::optional<Place> find(std::uint64_t input) const {
     Geometry const& g = format_.geometry();
-    std::uint64_t table = root_;
-    for (unsigned l = g.top();;) {
+    std::uint64_t table = top_.table;
+    for (unsigned l = top_.level;;) {
       std::uint64_t const i = g.index(l, input);
       auto const e = memory_.template load<Entry>(table, i);
       if (!e) return std::nullopt;
@@ -154,12 +168,12 @@ class Splitter {
 
   // A run becomes runs, or single items, of the next smaller size of its level, item by item: each item translates the same
   // before and after.
-  bool break_run(Place const& place, std::uint64_t boundary) {
+  bool break_run(Place const& place, Range entry, std::uint64_t input) {
     Geometry const& g = format_.geometry();
     unsigned const shift = g.level[place.level].shift;
-    unsigned const lg2 = format_.leaf_size_lg2(place.entry, place.level, boundary);
+    unsigned const lg2 = format_.leaf_size_lg2(place.entry, place.level, input);
     unsigned const smaller = log2_floor(format_.leaf_sizes(place.level) & bit_span(lg2 - 1, shift));
-    auto const target = target_of(place.entry, place.level, boundary);
+    auto const target = target_of(place.entry, place.level, input);
     std::uint64_t const count = bit(lg2 - shift), first = place.index & ~(count - 1);
     Flags const before = flags_of(place.table, first, count);
     Flags flags = before;
@@ -173,7 +187,7 @@ class Splitter {
         return false;
       flags = flags | flags_of(replaced);
     }
-    return flags == before || mark(place.level, place.table, Range::block(boundary, lg2), flags);
+    return flags == before || mark(place.level, place.table, entry, flags);
   }
 
   // Large items become tables of smaller leaves, each filled before it is installed: one item, or all of a run.
@@ -186,7 +200,7 @@ class Splitter {
     Flags const before = flags_of(place.table, g.index(level, entry.start), count);
     Flags flags = before;
     for (Range item = g.item(level, entry.start);; item = g.item(level, item.last + 1)) {
-      auto const child = stash.take(level - 1);
+      auto const child = stash.take(level - 1, level == 1);
       if (!child) return false;
       Entry filled_for{};
       bool is_filled = false;
@@ -226,7 +240,7 @@ class Splitter {
 
   F const& format_;
   M& memory_;
-  std::uint64_t root_;
+  TablePlace top_;
 };
 
 }  // namespace swiommu

@@ -1,5 +1,6 @@
 // PageTable for one format over one kind of table memory: here the engine's parts come together.
 #pragma once
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <string>
@@ -81,43 +82,40 @@ class TypedPageTable : public PageTable {
                    unsigned largest_leaf_lg2) override {
     return guarded([&]() -> Result<void> {
       SWIOMMU_TRY(check_map(range, output, attributes));
-      TableNeeds needs;
       typename Mapper<F, M>::Target const target{range.start, output, attributes, largest_leaf_lg2};
-      unsigned const top = format_.geometry().top();
-      {
-        auto&& memory = memory_to_plan_in();
-        if (existing == Existing::replace) SWIOMMU_TRY(plan_cuts(memory, range, cut, needs));
-        auto planned = Mapper<F, M>(format_, memory).plan(top, root_, range, target, existing, needs);
-        if (exhausted(memory)) return over_budget();
-        if (!planned) return planned;
+      auto const place = lowest_table(format_, memory_, top(), range);
+      if constexpr (!BudgetedMemory<M>) {
+        // Most calls want leaves of one size next to each other, in a table that is there: no need to plan.
+        Mapper<F, M> mapper(format_, memory_);
+        auto const leaves = mapper.leaves_from(place.level, range.start, range.last, target);
+        if (leaves && leaves->last == range.last && existing == Existing::refuse) {
+          SWIOMMU_TRY(mapper.plan_leaves(place.level, place.table, range, existing));
+          mapper.put_leaves(place.level, place.table, range, leaves->size_lg2, target, gather);
+          return mapper.is_complete() ? Result<void>() : disturbed();
+        }
       }
-      auto&& memory = memory_to_change();
-      TableStash<F, M> stash(format_, memory);
-      SWIOMMU_TRY(stash.reserve(needs));
-      if (existing == Existing::replace) {
-        gather.add_range(range);
-        if (!cut_at_ends(memory, range, stash, gather)) return disturbed();
-      }
-      Mapper<F, M> mapper(format_, memory);
-      mapper.commit(top, root_, range, target, stash, gather);
-      if (!mapper.is_complete() || exhausted(memory)) return disturbed();
-      return {};
+      return map_below(place, range, target, existing, cut, gather);
     });
   }
 
   Result<std::uint64_t> unmap(Range range, Cut cut, Gather& gather) override {
     return guarded([&]() -> Result<std::uint64_t> {
       if (!covers(range)) return beyond_inputs(range);
+      auto const place = lowest_table(format_, memory_, top(), range);
+      bool const cuts = Splitter<F, M>(format_, memory_, place).cuts(range);
       TableNeeds needs;
-      SWIOMMU_TRY(plan_cuts(memory_, range, cut, needs));
+      if (cuts) SWIOMMU_TRY(plan_cuts(memory_, place, range, cut, needs));
       if (!affords(range)) return over_budget();
       auto&& memory = memory_to_change();
-      TableStash<F, M> stash(format_, memory);
-      SWIOMMU_TRY(stash.reserve(needs));
+      if (cuts) {
+        TableStash<F, M> stash(format_, memory);
+        SWIOMMU_TRY(stash.reserve(needs));
+        gather.add_range(range);
+        if (!cut_at_ends(memory, place, range, stash, gather)) return disturbed();
+      }
       gather.add_range(range);
-      if (!cut_at_ends(memory, range, stash, gather)) return disturbed();
       Unmapper<F, M> unmapper(format_, memory);
-      std::uint64_t const bytes = unmapper.clear(format_.geometry().top(), root_, range, gather);
+      std::uint64_t const bytes = unmapper.clear(place.level, place.table, range, gather);
       if (!unmapper.is_complete() || exhausted(memory)) return disturbed();
       return bytes;
     });
@@ -150,6 +148,30 @@ class TypedPageTable : public PageTable {
   [[nodiscard]] M& memory() const { return memory_; }
 
  private:
+  // All of `range` lies under the table `place`.
+  Result<void> map_below(TablePlace place, Range range, typename Mapper<F, M>::Target const& target, Existing existing, Cut cut,
+                         Gather& gather) {
+    TableNeeds needs;
+    {
+      auto&& memory = memory_to_plan_in();
+      if (existing == Existing::replace) SWIOMMU_TRY(plan_cuts(memory, place, range, cut, needs));
+      auto planned = Mapper<F, M>(format_, memory).plan(place.level, place.table, range, target, existing, needs);
+      if (exhausted(memory)) return over_budget();
+      if (!planned) return planned;
+    }
+    auto&& memory = memory_to_change();
+    TableStash<F, M> stash(format_, memory);
+    SWIOMMU_TRY(stash.reserve(needs));
+    if (existing == Existing::replace) {
+      gather.add_range(range);
+      if (!cut_at_ends(memory, place, range, stash, gather)) return disturbed();
+    }
+    Mapper<F, M> mapper(format_, memory);
+    mapper.commit(place.level, place.table, range, target, stash, gather);
+    if (!mapper.is_complete() || exhausted(memory)) return disturbed();
+    return {};
+  }
+
   template <class... Arguments>
   static std::unexpected<Error> failure(int code, char const* form, Arguments... arguments) {
     char text[192];
@@ -160,6 +182,8 @@ class TypedPageTable : public PageTable {
   static std::unexpected<Error> beyond_inputs(Range range) {
     return failure(ERANGE, "[0x%" PRIx64 ", 0x%" PRIx64 "] is not within the table's inputs", range.start, range.last);
   }
+
+  [[nodiscard]] TablePlace top() const { return {format_.geometry().top(), root_}; }
 
   [[nodiscard]] bool covers(Range range) const { return range.start <= range.last && shape_.contains(range); }
 
@@ -215,24 +239,24 @@ class TypedPageTable : public PageTable {
     return {};
   }
 
-  Result<void> plan_cuts(M& memory, Range range, Cut cut, TableNeeds& needs) const {
-    Splitter<F, M> const splitter(format_, memory, root_);
-    for (std::uint64_t const boundary : {range.start, range.last + 1}) {
-      auto const entry = splitter.straddling(boundary);
+  Result<void> plan_cuts(M& memory, TablePlace place, Range range, Cut cut, TableNeeds& needs) const {
+    Splitter<F, M> const splitter(format_, memory, place);
+    for (auto const& end : splitter.ends(range)) {
+      auto const entry = splitter.straddling(end);
       if (!entry) continue;
       if (cut == Cut::refuse)
         return failure(EINVAL, "[0x%" PRIx64 ", 0x%" PRIx64 "] cuts the entry [0x%" PRIx64 ", 0x%" PRIx64 "]", range.start,
                        range.last, entry->start, entry->last);
-      if (((boundary)&low_bits(shape_.smallest_page_lg2())) != 0)
-        return failure(EINVAL, "0x%" PRIx64 " lies within the smallest page", boundary);
-      SWIOMMU_TRY(splitter.plan(boundary, needs));
+      if (!is_aligned(end.boundary, shape_.smallest_page_lg2()))
+        return failure(EINVAL, "0x%" PRIx64 " lies within the smallest page", end.boundary);
+      SWIOMMU_TRY(splitter.plan(end, needs));
     }
     return {};
   }
 
-  bool cut_at_ends(M& memory, Range range, TableStash<F, M>& stash, Gather& gather) const {
-    Splitter<F, M> splitter(format_, memory, root_);
-    return splitter.split(range.start, stash, gather) && splitter.split(range.last + 1, stash, gather);
+  bool cut_at_ends(M& memory, TablePlace place, Range range, TableStash<F, M>& stash, Gather& gather) const {
+    Splitter<F, M> splitter(format_, memory, place);
+    return std::ranges::all_of(splitter.ends(range), [&](auto const& end) { return splitter.split(end, stash, gather); });
   }
 
   WalkStep step(unsigned level, std::uint64_t table, std::uint64_t index, std::optional<Entry> e) const {

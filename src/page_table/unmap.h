@@ -16,6 +16,8 @@ class Unmapper {
   std::uint64_t clear(unsigned level, std::uint64_t table, Range range, Gather& gather) {
     Geometry const& g = format_.geometry();
     std::uint64_t bytes = 0;
+    if constexpr (DirectTables<M, Entry>)
+      if (level == 0) return clear_row(table, range);
     for (std::uint64_t at = range.start;;) {
       std::uint64_t const i = g.index(level, at);
       Range const item = g.item(level, at);
@@ -50,6 +52,18 @@ class Unmapper {
   [[nodiscard]] bool is_complete() const { return complete_; }
 
  private:
+  // The same for a table of the lowest level.
+  std::uint64_t clear_row(std::uint64_t table, Range range)
+    requires DirectTables<M, Entry>
+  {
+    Geometry const& g = format_.geometry();
+    std::uint64_t const first = g.index(0, range.start), last = g.index(0, range.last);
+    std::uint64_t const leaves = count_leaves(format_, memory_, table, first, last);
+    if (leaves != 0)
+      store_row<Entry>(memory_, table, first, last - first + 1, [e = format_.empty(0)](std::uint64_t) { return e; });
+    return leaves << g.level[0].shift;
+  }
+
   bool empty(unsigned level, std::uint64_t table, std::uint64_t index) {
     bool const stored = memory_.template store<Entry>(table, index, format_.empty(level));
     complete_ = complete_ && stored;
@@ -63,7 +77,14 @@ class Unmapper {
     unsigned const level = child_level(format_, parent, parent_level), shift = g.level[level].shift;
     std::uint64_t bytes = 0;
     for_each_part_below(format_, parent, parent_level, g.item(parent_level, input), [&](Range part) {
-      for (std::uint64_t i = g.index(level, part.start); i <= g.index(level, part.last); i++) {
+      std::uint64_t const first = g.index(level, part.start), last = g.index(level, part.last);
+      if constexpr (DirectTables<M, Entry>) {
+        if (level == 0) {
+          bytes += count_leaves(format_, memory_, table, first, last) << shift;
+          return true;
+        }
+      }
+      for (std::uint64_t i = first; i <= last; i++) {
         Entry const e = memory_.template load<Entry>(table, i).value_or(format_.empty(level));
         EntryKind const kind = format_.kind(e, level);
         if (kind == EntryKind::leaf) bytes += bit(shift);
