@@ -6,7 +6,7 @@
 set -euo pipefail
 export LC_ALL=C.UTF-8
 
-layers="uapi base memory page_table domain device hardware profile iommufd vfio run tools"
+layers="uapi base memory page_table domain device hardware profile iommufd vfio run bench tools"
 
 cd "${1:-$(dirname "${BASH_SOURCE[0]}")/..}"
 folders=()
