@@ -59,7 +59,9 @@ class ComparisonRun {
         if (skipped.contains(n) || agree(comparison)) continue;
         if (explained.insert(n).second) explain(number, n, tally);
         // it may have changed memory in another way, so the rest is looked at without it
-        if (!comparison.same_effect()) skipped.insert(n), again = true;
+        if (!comparison.same_effect() || comparison.stopped_early()) skipped.insert(n), again = true;
+        // and what came after such a write, only then
+        if (!comparison.same_effect() && comparison.probe.write && comparison.qemu.done) break;
       }
     }
     compare_memory(number, skipped, tally);
@@ -115,14 +117,25 @@ class ComparisonRun {
       comparison.probe.write = false;
       comparison.translation = domain->translate(iova.value, comparison.probe.access(), Update::no);
     }
-    if (auto const* nested = dynamic_cast<NestedDomain const*>(domain.get()))
-      if (auto const* table = nested->table_for(iova.value))
-        if (!table->explain(iova.value, comparison.probe.access(), comparison.steps)) comparison.steps.clear();
+    explain_walk(*domain, comparison);
     std::uint64_t word = Edu::written_value(n);
     auto const result = comparison.probe.write ? port_->write(iova, &word, sizeof word) : port_->read(iova, &word, sizeof word);
     comparison.fault = result.fault;
     comparison.of_structure = result.ok() && memory_->is_structure(output);
     comparison.ours = {result.ok(), result.ok() ? comparison.probe.write ? output : word : 0, std::nullopt};
+  }
+
+  // The entries on the way, also those of the table under the user page table.
+  void explain_walk(Domain const& domain, Comparison& comparison) const {
+    auto const* const nested = dynamic_cast<NestedDomain const*>(&domain);
+    auto const* const table = nested != nullptr ? nested->table_for(comparison.probe.iova) : nullptr;
+    if (table == nullptr) return;
+    Walk const walk = value(table->explain(comparison.probe.iova, comparison.probe.access(), comparison.steps));
+    if (!comparison.configuration->parent) return;
+    auto const under = value(PageTable::open(*comparison.configuration->parent, *memory_));
+    for (WalkStep const& step : comparison.steps)
+      value(under->explain(step.entry_address, Access::reading(), comparison.steps_under));
+    if (walk.ok()) value(under->explain(walk.output, comparison.probe.access(), comparison.steps_under));
   }
 
   void run_theirs(std::set<std::size_t> const& skipped) {
@@ -219,7 +232,7 @@ class ComparisonRun {
     if (differences == 0) return;
     text = fmt::format("{} words of memory differ{}", differences, text);
     for (std::size_t n = 0; n < comparisons_.size(); n++)
-      if (!skipped.contains(n) && comparisons_[n].ours.done) text += "\n  " + describe(n);
+      if (!skipped.contains(n)) text += "\n  " + describe(n);
     report(number, tally, text);
   }
 
@@ -235,11 +248,10 @@ class ComparisonRun {
     };
     if (comparison.configuration_fault) show(comparison.configuration_fault->steps);
     if (comparison.configuration) show(comparison.configuration->steps);
+    for (WalkStep const& step : comparison.steps)
+      text += fmt::format("\n    level {} at {:#x}: {:#x} {}", step.level, step.entry_address, step.entry, step.kind);
     if (comparison.configuration_fault) text += "\n    ours: " + comparison.configuration_fault->about;
     if (comparison.fault) text += "\n    ours: " + swiommu::describe(*comparison.fault);
-    if (comparison.ours.done)
-      text += fmt::format("\n    ours: entry {:#x} at {:#x}, level {}", comparison.translation.walk.entry,
-                          comparison.translation.walk.entry_address, comparison.translation.walk.level);
     if (comparison.expected)
       for (std::uint32_t const code : *comparison.expected) text += fmt::format("\n    fault of the manual: {:#x}", code);
     return text;

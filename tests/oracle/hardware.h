@@ -44,13 +44,17 @@ struct Comparison {
   Translation translation;                             // of the DMA, before it; if there is a configuration
   std::vector<WalkStep> steps;                         // of the walk through the user page table
   std::shared_ptr<MemoryView const> parent;            // memory through the table under the user page table, if there is one
+  std::vector<WalkStep> steps_under;                   // of the walks through that table: for each of `steps`, and the output
   std::optional<std::vector<std::uint32_t>> expected;  // expected_faults()
   bool of_structure = false;                           // what was read is a word of a structure, which flags may have changed
 
   // Does the DMA do the same? What is recorded may differ.
   [[nodiscard]] bool same_effect() const { return ours.done == qemu.done && (of_structure || ours.word == qemu.word); }
-  // A word of a structure that was met on the way to the page table; 0 if it was not.
+  // Has QEMU stopped a DMA that only the end of memory stops on our side? Then the two have not walked the same way.
+  [[nodiscard]] bool stopped_early() const { return !ours.done && translation.ok() && qemu.fault.has_value(); }
+  // A word of a structure that was met on the way to the page table; 0 if it was not, or if the probe is left out.
   [[nodiscard]] std::uint64_t word_of(std::string_view structure, std::size_t word = 0) const {
+    if (!configuration_fault && !configuration) return 0;
     auto const& all = configuration_fault ? configuration_fault->steps : configuration->steps;
     for (auto const& step : all)
       if (step.what == structure && word < step.words.size()) return step.words[word];

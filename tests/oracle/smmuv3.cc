@@ -59,15 +59,15 @@ Arm any_table(Random& random, unsigned most_bits, unsigned roots_lg2, std::funct
     if (rest <= roots_lg2 && (one_in(random, 2) || levels == 4)) levels--;
   }
   unsigned const root_bits = bits - granule - (levels - 1) * index_bits;
-  table.shape = {
-      .granule_lg2 = granule,
-      .levels = levels,
-      .index_bits = index_bits,
-      .root_index_bits = root_bits,
-      .root_size_lg2 = std::max(12u, root_bits + 3),
-      .leaf_levels = granule == 12 ? 7u : 3u,
-      .table = [table_bits](std::uint64_t address, unsigned) { return address | 3 | table_bits(); },
-      .leaf = [leaf_bits](std::uint64_t address, unsigned level) { return address | (level == 0 ? 3 : 1) | leaf_bits(level); }};
+  table.shape = {.granule_lg2 = granule,
+                 .levels = levels,
+                 .index_bits = index_bits,
+                 .root_index_bits = root_bits,
+                 .root_size_lg2 = std::max(12u, root_bits + 3),
+                 .leaf_levels = granule == 12 ? 7u : 3u,
+                 .table = [table_bits](std::uint64_t address, unsigned) { return address | 3 | table_bits(); },
+                 .leaf = [leaf_bits](std::uint64_t address, unsigned level,
+                                     unsigned) { return address | (level == 0 ? 3 : 1) | leaf_bits(level); }};
   return table;
 }
 

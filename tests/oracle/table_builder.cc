@@ -36,25 +36,28 @@ std::uint64_t TableBuilder::map(std::uint64_t block, unsigned size_lg2) {
     unsigned level = any_leaf_level();
     bool const small = shape_.shift(level) < size_lg2;
     if (small) level = 0;
-    unsigned const size = shape_.shift(level);
+    unsigned const run_lg2 = shape_.most_run_lg2 != 0 && !small && one_in(random_, 3)
+                                 ? static_cast<unsigned>(below(random_, shape_.most_run_lg2 + 1))
+                                 : 0;
+    unsigned const size = shape_.shift(level) + run_lg2;
     input = any_input(small ? size_lg2 : size, address);
     bool placed = true;
     for (std::uint64_t at = 0; at == 0 || at < bit(size_lg2); at += bit(size))
-      placed = place(address + at, input + at, level) && placed;
+      placed = place(address + at, input + at, level, run_lg2) && placed;
     if (placed) break;
   }
   inputs_.push_back(input);
   return input;
 }
 
-bool TableBuilder::place(std::uint64_t address, std::uint64_t input, unsigned leaf_level) {
+bool TableBuilder::place(std::uint64_t address, std::uint64_t input, unsigned leaf_level, unsigned run_lg2) {
   std::uint64_t table = root_;
   for (unsigned level = shape_.levels - 1;; level--) {
     unsigned const bits = level + 1 == shape_.levels ? shape_.root_index_bits : shape_.index_bits;
     std::uint64_t const entry = table + 8 * (input >> shape_.shift(level) & low_bits(bits));
     if (level == leaf_level) {
       if (memory_.get(entry) != 0) return false;
-      memory_.set(entry, shape_.leaf(align_down(address, shape_.shift(level)), level));
+      memory_.set(entry, shape_.leaf(align_down(address, shape_.shift(level) + run_lg2), level, run_lg2));
       entries_.push_back(entry);
       return true;
     }
@@ -70,18 +73,18 @@ bool TableBuilder::place(std::uint64_t address, std::uint64_t input, unsigned le
   }
 }
 
-void spoil(Random& random, GuestMemory& memory, std::vector<std::uint64_t> const& entries) {
+void spoil(Random& random, GuestMemory& memory, std::vector<std::uint64_t> const& entries, unsigned shift) {
   std::uint64_t at = entries[below(random, entries.size())];
   if (one_in(random, 8)) at = memory.any_structure(random) + 8 * below(random, GuestMemory::page / 8);
-  constexpr std::uint64_t address = bit_span(51, 12);
+  std::uint64_t const address = bit_span(51, 12) >> shift;
   std::uint64_t const word = memory.get(at);
   auto const set = [&](std::uint64_t value) { memory.set(at, value); };
   switch (below(random, 10)) {
     case 0: return set(random());
     case 1: return set(0);
-    case 2: return set((word & ~address) | memory.any_structure(random));    // tables that share, or contain themselves
-    case 3: return set((word & ~address) | (random() & address));            // an address that is nowhere, most likely
-    case 4: return set(memory.get(entries[below(random, entries.size())]));  // an entry of another level
+    case 2: return set((word & ~address) | memory.any_structure(random) >> shift);  // tables that share, or contain themselves
+    case 3: return set((word & ~address) | (random() & address));                   // an address that is nowhere, most likely
+    case 4: return set(memory.get(entries[below(random, entries.size())]));         // an entry of another level
     case 5: return set(word ^ (random() & low_bits(12)));
     case 6: return set(word ^ (random() & bit_span(63, 52)));
     case 7: return set(word ^ bit(static_cast<unsigned>(below(random, 12))));

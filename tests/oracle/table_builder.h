@@ -17,8 +17,10 @@ struct TableShape {
   unsigned root_index_bits = 9;
   unsigned root_size_lg2 = 12;    // and alignment
   std::uint64_t leaf_levels = 1;  // bit n: an entry at level n may be a leaf
+  unsigned most_run_lg2 = 0;      // a leaf may be one of up to so many entries that act as one; the others stay empty
   // The word for an entry; the rest of its bits as they come.
-  std::function<std::uint64_t(std::uint64_t address, unsigned level)> table, leaf;
+  std::function<std::uint64_t(std::uint64_t address, unsigned level)> table;
+  std::function<std::uint64_t(std::uint64_t address, unsigned level, unsigned run_lg2)> leaf;
 
   [[nodiscard]] unsigned shift(unsigned level) const { return granule_lg2 + level * index_bits; }
   [[nodiscard]] unsigned input_bits() const { return shift(levels - 1) + root_index_bits; }
@@ -49,7 +51,7 @@ class TableBuilder {
   unsigned any_leaf_level();
   std::uint64_t any_input(unsigned fixed_lg2, std::uint64_t address);
   // False: something is in the way.
-  bool place(std::uint64_t address, std::uint64_t input, unsigned leaf_level);
+  bool place(std::uint64_t address, std::uint64_t input, unsigned leaf_level, unsigned run_lg2);
 
   Random& random_;
   GuestMemory& memory_;
@@ -61,7 +63,8 @@ class TableBuilder {
   std::vector<std::uint64_t> inputs_;
 };
 
-// Spoils some of what was made: `entries` are words of structures. What comes out may mean anything.
-void spoil(Random& random, GuestMemory& memory, std::vector<std::uint64_t> const& entries);
+// Spoils some of what was made: `entries` are words of structures, which hold addresses shifted right by `shift`. What comes
+// out may mean anything.
+void spoil(Random& random, GuestMemory& memory, std::vector<std::uint64_t> const& entries, unsigned shift = 0);
 
 }  // namespace swiommu::oracle

@@ -33,8 +33,8 @@ TableShape second_stage(Random& random, unsigned levels) {
   return {.levels = levels,
           .leaf_levels = 7,
           .table = [&random](std::uint64_t address, unsigned) { return address | (second_stage_rights(random) & ~bit(11)); },
-          .leaf = [&random](std::uint64_t address,
-                            unsigned level) { return address | second_stage_rights(random) | (level > 0 ? bit(7) : 0); }};
+          .leaf = [&random](std::uint64_t address, unsigned level,
+                            unsigned) { return address | second_stage_rights(random) | (level > 0 ? bit(7) : 0); }};
 }
 
 // Section 9.7, first-stage paging entries.
@@ -48,8 +48,8 @@ TableShape first_stage(Random& random) {
   return {.levels = 4,
           .leaf_levels = 7,
           .table = [&random](std::uint64_t address, unsigned) { return address | first_stage_rights(random); },
-          .leaf = [&random](std::uint64_t address,
-                            unsigned level) { return address | first_stage_rights(random) | (level > 0 ? bit(7) : 0); }};
+          .leaf = [&random](std::uint64_t address, unsigned level,
+                            unsigned) { return address | first_stage_rights(random) | (level > 0 ? bit(7) : 0); }};
 }
 
 class Vtd final : public Hardware {

@@ -1,5 +1,6 @@
 // Where QEMU's VT-d differs from the manual.
 #pragma once
+#include <algorithm>
 #include <string_view>
 
 #include "oracle/hardware.h"
@@ -24,10 +25,21 @@ inline constexpr Deviation vtd_deviations[] = {
     {.name = "fault recorded in spite of FPD",
      .manual =
          "7.1.3, 9.3 to 9.6: FPD disables the recording of qualified faults, those of the structure that holds it too; QEMU "
-         "records reserved bits in context entries, absent PASID directory entries and bad PASID table entries all the same",
+         "records reserved bits in context entries, absent PASID directory entries, and absent and bad PASID table entries all "
+         "the "
+         "same",
      .explains =
          [](Comparison const& c) {
-           return c.same_effect() && c.configuration_fault && c.expected && c.expected->empty() && c.qemu_says({0xb, 0x51, 0x5b});
+           return c.same_effect() && c.configuration_fault && c.expected && c.expected->empty() &&
+                  c.qemu_says({0xb, 0x51, 0x59, 0x5b});
+         }},
+    {.name = "reserved bits of the root entry's other half",
+     .manual =
+         "9.2: a scalable-mode root entry has one half for each half of the bus, and a request looks at its own; QEMU looks at "
+         "reserved bits of both",
+     .explains =
+         [](Comparison const& c) {
+           return c.qemu_says(0xa) && (c.word_of("scalable-mode root entry", 1) & (bit_span(11, 1) | bit_span(63, 48))) != 0;
          }},
     {.name = "reserved bits behind the context entry",
      .manual = "9.5, 9.6: reserved bits of PASID directory and table entries are faults 52h and 5Ah, and features that the unit "
@@ -56,7 +68,12 @@ inline constexpr Deviation vtd_deviations[] = {
          "9.6: AW is ignored for first-stage translation, whose inputs have 48 bits; QEMU calls an address not canonical by AW",
      .explains =
          [](Comparison const& c) {
-           return c.configuration && c.qemu_says(0x80) && bit_field(c.word_of("PASID table entry"), 4, 2) != 2;
+           if (!c.configuration || (c.fault && c.fault->reason == Reason::out_of_range)) return false;
+           std::uint64_t const entry = c.word_of("PASID table entry"), aw = bit_field(entry, 4, 2);
+           std::uint64_t const upper = c.probe.iova >> std::min<std::uint64_t>(29 + 9 * aw, 47);
+           bool const canonical = upper == 0 || upper == ~std::uint64_t{0} >> std::min<std::uint64_t>(29 + 9 * aw, 47);
+           bool const silenced = ((entry | c.word_of("scalable-mode context entry")) & 2) != 0;  // FPD
+           return !canonical && (silenced ? !c.qemu.done && !c.qemu.fault : c.qemu_says(0x80));
          }},
     {.name = "flags on the way to a fault",
      .manual =
