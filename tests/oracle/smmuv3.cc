@@ -286,6 +286,7 @@ std::vector<std::unique_ptr<Hardware>> smmuv3_hardware() {
   std::vector<std::unique_ptr<Hardware>> all;
   all.push_back(std::make_unique<SmmuV3>(Mode::stage1, "SMMUv3, stage 1"));
   all.push_back(std::make_unique<SmmuV3>(Mode::stage2, "SMMUv3, stage 2"));
+  all.push_back(std::make_unique<SmmuV3>(Mode::both, "SMMUv3, both stages"));
   return all;
 }
 
