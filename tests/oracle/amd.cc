@@ -74,6 +74,7 @@ class Amd final : public Hardware {
       std::memcpy(qemu.at(commands + 16 * n), command, sizeof command);
     }
     qemu.write64(registers + command_base, commands | std::uint64_t{commands_lg2} << 56);
+    next_command_ = 0;
     qemu.ask64(registers + extended_feature);
     registers_ = {.control = enabled, .extended_features = qemu.run()[0]};
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -33,20 +34,36 @@ class ComparisonRun {
  public:
   ComparisonRun(std::filesystem::path const& folder, Hardware& hardware)
       : hardware_(hardware),
-        qemu_(folder, hardware.machine()),
-        edu_(qemu_, hardware.layout().edu),
+        folder_(folder),
         memory_(std::make_shared<GuestMemory>(hardware.layout().window, hardware.layout().nowhere)),
         host_(value(Host::create(memory_))),
         device_(value(Device::create(host_, {.requester_id = hardware.device()}))),
         ground_(value(IdentityDomain::create(host_))) {
     device_->attach(ground_).value();
     port_ = value(device_->open_port());
-    hardware.start(qemu_);
-    edu_.prepare();
-    std::memcpy(qemu_window(), memory_->bytes().data(), memory_->bytes().size());
+    start_qemu();
   }
 
   void run(std::uint64_t number, Tally& tally) {
+    try {
+      compare(number, tally);
+    } catch (QemuEnded const&) {
+      tally.given_up++;
+      start_qemu();
+    }
+  }
+
+ private:
+  void start_qemu() {
+    edu_.reset();
+    qemu_.emplace(folder_, hardware_.machine());
+    edu_.emplace(*qemu_, hardware_.layout().edu);
+    hardware_.start(*qemu_);
+    edu_->prepare();
+    std::memcpy(qemu_window(), memory_->bytes().data(), memory_->bytes().size());
+  }
+
+  void compare(std::uint64_t number, Tally& tally) {
     std::set<std::size_t> skipped, explained;
     for (bool again = true; again;) {
       if (!run_once(number, skipped)) {
@@ -71,7 +88,6 @@ class ComparisonRun {
       if (!skipped.contains(n)) (comparisons_[n].ours.done ? tally.arrived : tally.blocked)++;
   }
 
- private:
   // False: the case leads where the test's own memory lies, or would end QEMU.
   bool run_once(std::uint64_t number, std::set<std::size_t> const& skipped) {
     Random random(number * 0x9e3779b97f4a7c15 + 1);
@@ -79,7 +95,7 @@ class ComparisonRun {
     memory_->start_case();
     auto const probes = hardware_.make(random, *memory_);
     for (auto const* const pages : {&stale, &memory_->changed(), &std::as_const(qemu_changed_)})
-      for (std::uint64_t const page : *pages) std::memcpy(qemu_.at(page), our(page), GuestMemory::page);
+      for (std::uint64_t const page : *pages) std::memcpy(qemu_->at(page), our(page), GuestMemory::page);
     qemu_changed_.clear();
     before_ = memory_->bytes();
     comparisons_.assign(probes.size(), {});
@@ -140,17 +156,17 @@ class ComparisonRun {
 
   void run_theirs(std::set<std::size_t> const& skipped) {
     auto const count = static_cast<unsigned>(comparisons_.size());
-    hardware_.enable(qemu_);
+    hardware_.enable(*qemu_);
     for (unsigned n = 0; n < count; n++) {
       if (skipped.contains(n)) continue;
       Probe const& probe = comparisons_[n].probe;
-      hardware_.forget(qemu_);
-      probe.write ? edu_.write(probe.iova, n) : edu_.read(probe.iova, n);
-      hardware_.ask_fault(qemu_);
+      hardware_.forget(*qemu_);
+      probe.write ? edu_->write(probe.iova, n) : edu_->read(probe.iova, n);
+      hardware_.ask_fault(*qemu_);
     }
-    hardware_.disable(qemu_);
-    edu_.fetch(count);
-    auto const answers = qemu_.run();
+    hardware_.disable(*qemu_);
+    edu_->fetch(count);
+    auto const answers = qemu_->run();
 
     auto const places = places_written();
     std::size_t const each = count == skipped.size() ? 0 : answers.size() / (count - skipped.size());
@@ -159,7 +175,7 @@ class ComparisonRun {
       if (skipped.contains(n)) continue;
       Comparison& comparison = comparisons_[n];
       Outcome& outcome = comparison.qemu;
-      outcome.fault = hardware_.fault(qemu_, rest.first(each));
+      outcome.fault = hardware_.fault(*qemu_, rest.first(each));
       rest = rest.subspan(each);
       if (comparison.probe.write) {
         auto const found = places.find(Edu::written_value(n));
@@ -167,7 +183,7 @@ class ComparisonRun {
         outcome.word = outcome.done ? found->second : 0;
       } else {
         // what is blocked reads as zeros; zeros that are in memory are told by the fault alone
-        outcome.word = edu_.fetched(n);
+        outcome.word = edu_->fetched(n);
         outcome.done = outcome.word != 0 || (comparison.ours.done && comparison.ours.word == 0 && !outcome.fault);
       }
     }
@@ -262,14 +278,15 @@ class ComparisonRun {
     if (tally.unexplained++ < enough) tally.reports.push_back(fmt::format("case {}: {}", number, text));
   }
 
-  [[nodiscard]] std::byte* qemu_window() const { return qemu_.at(memory_->window().start); }
+  [[nodiscard]] std::byte* qemu_window() const { return qemu_->at(memory_->window().start); }
   [[nodiscard]] std::byte const* our(std::uint64_t address) const {
     return memory_->bytes().data() + (address - memory_->window().start);
   }
 
   Hardware& hardware_;
-  Qemu qemu_;
-  Edu edu_;
+  std::filesystem::path const folder_;
+  std::optional<Qemu> qemu_;
+  std::optional<Edu> edu_;
   std::shared_ptr<GuestMemory> memory_;
   Host host_;
   std::shared_ptr<Device> device_;

@@ -95,7 +95,7 @@ class Hardware {
   [[nodiscard]] virtual std::uint32_t device() const = 0;
   [[nodiscard]] virtual std::span<Deviation const> deviations() const = 0;
 
-  // Once, before the first case: PCI devices, queues, what registers say. The IOMMU is off afterwards.
+  // Before the first case of each QEMU: PCI devices, queues, what registers say. The IOMMU is off afterwards.
   virtual void start(Qemu& qemu) = 0;
 
   // The structures of a case, and where the device shall look.
@@ -114,7 +114,7 @@ class Hardware {
   // The answers of one ask_fault(), when run() has returned.
   virtual std::optional<std::uint32_t> fault(Qemu& qemu, std::span<std::uint64_t const> answers) = 0;
 
-  // Would QEMU end itself over this? Such a case is given up.
+  // Would QEMU end itself over this? Such a case is given up, which costs less than a new QEMU.
   [[nodiscard]] virtual bool breaks_qemu(Comparison const&) const { return false; }
 
   // What the manual has recorded for our outcome; empty: nothing. Nothing at all: no opinion.

@@ -19,8 +19,8 @@ using namespace swiommu::oracle;
 void print(Hardware& hardware, Tally const& tally, double seconds) {
   std::uint64_t known = 0;
   for (auto const& [name, count] : tally.known) known += count;
-  fmt::print("{:36} {:>8} {:>9} {:>9} {:>9} {:>9} {:>11}  {:.0f} s\n", hardware.name(), tally.cases, tally.probes, tally.arrived,
-             tally.blocked, known, tally.unexplained, seconds);
+  fmt::print("{:36} {:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>11}  {:.0f} s\n", hardware.name(), tally.cases, tally.given_up,
+             tally.probes, tally.arrived, tally.blocked, known, tally.unexplained, seconds);
   for (std::string const& report : tally.reports) fmt::print("{}\n", report);
   for (auto const& [name, count] : tally.known)
     for (Deviation const& deviation : hardware.deviations())
@@ -42,8 +42,8 @@ int main(int argc, char** argv) {
   app.add_option("hardware", names, "only hardware whose name contains one of these");
   CLI11_PARSE(app, argc, argv);
   try {
-    fmt::print("{:36} {:>8} {:>9} {:>9} {:>9} {:>9} {:>11}\n", "hardware", "cases", "DMAs", "arrived", "blocked", "known dev.",
-               "unexplained");
+    fmt::print("{:36} {:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>11}\n", "hardware", "cases", "given up", "DMAs", "arrived",
+               "blocked", "known dev.", "unexplained");
     std::uint64_t unexplained = 0;
     unsigned ran = 0;
     for (auto const& hardware : all_hardware()) {

@@ -116,14 +116,13 @@ std::vector<std::uint64_t> Qemu::run() {
     if (poll(&waiting, 1, 60'000) <= 0) throw std::runtime_error("QEMU does not answer");
     if ((waiting.revents & POLLOUT) != 0) {
       ssize_t const part = send(socket_, commands_.data() + sent, commands_.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (part < 0 && errno != EAGAIN) give_up("writing to QEMU");
+      if (part < 0 && errno != EAGAIN) ended();
       if (part > 0) sent += static_cast<std::size_t>(part);
     }
     if ((waiting.revents & (POLLIN | POLLHUP)) == 0) continue;
     char buffer[65536];
     ssize_t const part = recv(socket_, buffer, sizeof buffer, MSG_DONTWAIT);
-    if (part == 0) throw std::runtime_error("QEMU has ended; " + log_ + " may say why");
-    if (part < 0) give_up("reading from QEMU");
+    if (part <= 0) ended();
     received_.append(buffer, static_cast<std::size_t>(part));
     for (std::string line = receive_line(); !line.empty(); line = receive_line()) {
       if (line.starts_with("IRQ ")) continue;  // an interrupt was raised; nobody asked
@@ -136,6 +135,8 @@ std::vector<std::uint64_t> Qemu::run() {
   asked_.clear();
   return answers;
 }
+
+void Qemu::ended() const { throw QemuEnded("QEMU has ended; " + log_ + " may say why"); }
 
 std::string Qemu::receive_line() {
   std::size_t const end = received_.find('\n', consumed_);

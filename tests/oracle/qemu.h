@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,11 @@ struct Machine {
   std::string architecture;            // as in qemu-system-ARCHITECTURE
   std::vector<std::string> arguments;  // the machine and its devices
   Range ram;                           // what its RAM occupies
+};
+
+// QEMU is gone: most likely it has met one of its assertions.
+struct QemuEnded : std::runtime_error {
+  using std::runtime_error::runtime_error;
 };
 
 class Qemu {
@@ -41,13 +47,14 @@ class Qemu {
   void ask32(std::uint64_t address) { ask("readl", address); }
   void ask64(std::uint64_t address) { ask("readq", address); }
 
-  // Sends what was collected. Throws std::runtime_error if QEMU is gone or refuses a command.
+  // Sends what was collected. Throws QemuEnded, and std::runtime_error if QEMU refuses a command or does not answer.
   std::vector<std::uint64_t> run();
 
  private:
   void command(char const* name, std::uint64_t address, std::uint64_t value);
   void ask(char const* name, std::uint64_t address);
   std::string receive_line();
+  [[noreturn]] void ended() const;
 
   Machine machine_;
   std::string log_;

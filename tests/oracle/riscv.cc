@@ -106,6 +106,7 @@ class Riscv final : public Hardware {
     qemu.write64(registers + cqb, ppn(commands) | (commands_lg2 - 1));
     qemu.write32(registers + cqcsr, 1);
     qemu.write64(registers + fqb, ppn(faults) | (faults_lg2 - 1));
+    next_command_ = 0;
     auto const answers = qemu.run();
     registers_.capabilities = answers[0];
     registers_.fctl = static_cast<std::uint32_t>(answers[1]);

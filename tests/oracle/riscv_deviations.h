@@ -72,6 +72,10 @@ inline constexpr Deviation riscv_deviations[] = {
            return riscv_entries::says(c, "DC", "is no process directory") &&
                   ((c.word_of("DC") & bit(9)) == 0 || riscv_entries::reports(c, 267));
          }},
+    {.name = "reserved iosatp.MODE",
+     .manual = "2.1.3: fault 259; QEMU says 258, that the device context is not valid",
+     .explains =
+         [](Comparison const& c) { return riscv_entries::says(c, "DC", "is no first-stage scheme") && c.qemu_says(258); }},
     {.name = "32-bit tables",
      .manual = "2.1.3, SXL: first-stage tables are Sv32; QEMU has them, libswiommu does not, and says so",
      .explains = [](Comparison const& c) { return riscv_entries::says(c, "", "not supported here"); }},

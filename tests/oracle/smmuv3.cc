@@ -132,6 +132,7 @@ class SmmuV3 final : public Hardware {
     }
     qemu.write64(registers + cmdq_base, commands | commands_lg2);
     qemu.write64(registers + eventq_base, events | events_lg2);
+    next_command_ = 0;
     auto const answers = qemu.run();
     registers_.cr0 = 1;
     registers_.idr0 = static_cast<std::uint32_t>(answers[0]);

@@ -88,8 +88,9 @@ inline constexpr Deviation smmuv3_deviations[] = {
          "Arm ARM, priority of faults: permission faults come last; QEMU stops at the table whose APTable forbids the access",
      .explains =
          [](Comparison const& c) {
-           return c.same_effect() && c.fault && c.qemu_says(0x13) &&
-                  std::ranges::any_of(c.steps, [](WalkStep const& step) { return (step.entry & bit(62)) != 0; });
+           return c.same_effect() && c.fault && c.qemu_says(0x13) && std::ranges::any_of(c.steps, [](WalkStep const& step) {
+                    return step.kind == "table" && (step.entry & bit(62)) != 0;
+                  });
          }},
     {.name = "StreamIDs beyond the span",
      .manual =
@@ -103,7 +104,10 @@ inline constexpr Deviation smmuv3_deviations[] = {
      .explains = [](Comparison const& c) { return c.qemu_says(3) && c.word_of("L1STD") >> 52 != 0; }},
     {.name = "S1STALLD without stage 1",
      .manual = "5.2: fields of stage 1 are ignored where it is off; QEMU calls an STE with S1STALLD illegal",
-     .explains = [](Comparison const& c) { return c.qemu_says(4) && (c.word_of("STE", 1) & bit(27)) != 0; }},
+     .explains =
+         [](Comparison const& c) {
+           return c.qemu_says(4) && bit_field(c.word_of("STE"), 3, 1) == 6 && (c.word_of("STE", 1) & bit(27)) != 0;
+         }},
     {.name = "S2HA, S2HD and S2SL0",
      .manual = "5.2: S2HA and S2HD without IDR0.HTTU, and S2SL0 that is too large for S2T0SZ, make the STE illegal; QEMU goes on",
      .explains =
@@ -119,7 +123,8 @@ inline constexpr Deviation smmuv3_deviations[] = {
          [](Comparison const& c) {
            constexpr unsigned output_bits[] = {32, 36, 40, 42, 44, 48, 52, 52};
            std::uint64_t const word = c.word_of("STE", 2);
-           return c.qemu_says(4) && 64 - bit_field(word, 37, 32) > output_bits[bit_field(word, 50, 48)];
+           return c.qemu_says(4) && bit_field(c.word_of("STE"), 3, 1) >= 6 &&
+                  64 - bit_field(word, 37, 32) > output_bits[bit_field(word, 50, 48)];
          }},
     {.name = "S1CDMax",
      .manual = "5.2: S1CDMax is ignored where there are no SubstreamIDs or no stage 1; QEMU calls the STE illegal",
@@ -128,7 +133,13 @@ inline constexpr Deviation smmuv3_deviations[] = {
      .manual = "3.3, 5.4: the table of a half is read when an address of that half is translated; QEMU translates TTB0 and TTB1 "
                "through "
                "stage 2 when it reads the CD, and blocks all if one fails",
-     .explains = unreachable_root},
+     .explains =
+         [](Comparison const& c) {
+           // which happens before the CD is found illegal
+           if (c.configuration_fault)
+             return bit_field(c.word_of("STE"), 3, 1) == 7 && c.expects(0xa) && c.qemu_says({0x10, 0x11, 0x12, 0x13, 0xb});
+           return !c.qemu.done && unreachable_root(c);
+         }},
     {.name = "tables of several pages",
      .manual = "3.3: each fetch of an entry is translated by stage 2; QEMU translates the address of its table",
      .explains = cut_table},
@@ -137,9 +148,11 @@ inline constexpr Deviation smmuv3_deviations[] = {
                "them only",
      .explains =
          [](Comparison const& c) {
-           if (!c.configuration || !c.configuration->user) return false;
+           if (!c.configuration) return false;
            bool const nested = c.configuration->parent.has_value();
-           FormatConfiguration const& table = (nested ? c.configuration->parent : c.configuration->user)->format;
+           auto const& stage2 = nested ? c.configuration->parent : c.configuration->user;
+           if (!stage2) return false;
+           FormatConfiguration const& table = stage2->format;
            unsigned const one_root = table.granule_lg2 + table.levels * (table.granule_lg2 - 3);
            return table.format == FormatName::arm_stage2 && table.input_bits > one_root &&
                   (nested || shift_right(c.probe.iova, one_root) != 0);
@@ -164,9 +177,15 @@ inline constexpr Deviation smmuv3_deviations[] = {
      .explains =
          [](Comparison const& c) {
            if (!c.same_effect() || c.qemu.fault) return false;
-           if (c.configuration_fault) return c.configuration_fault->about.find("CLASS = CD") != std::string::npos;
+           if (c.configuration_fault)
+             return c.configuration_fault->about.find("CLASS = CD") != std::string::npos &&
+                    shift_right(c.word_of("STE") & bit_span(51, 6), 64 - unsigned(bit_field(c.word_of("STE", 2), 37, 32))) != 0;
            if (!c.fault) return false;
-           if (c.parent) return c.fault->reason == Reason::table_unreachable || c.fault->reason == Reason::output_unreachable;
+           if (c.parent) {
+             bool const table = c.fault->reason == Reason::table_unreachable && c.fault->depth == 0;
+             return table ? shift_right(c.fault->entry_address, c.configuration->parent->format.input_bits) != 0
+                          : c.translation.walk.reason == Reason::out_of_range;
+           }
            return c.fault->reason == Reason::out_of_range && c.configuration->user->format.format == FormatName::arm_stage2;
          }},
     {.name = "blocks at every level",
@@ -180,7 +199,7 @@ inline constexpr Deviation smmuv3_deviations[] = {
      .manual = "5.4, TBI0 and TBI1: each half has its own; QEMU looks at TBI0 for both",
      .explains =
          [](Comparison const& c) {
-           return (c.probe.iova & bit(55)) != 0 && c.configuration &&
+           return (c.probe.iova & bit(55)) != 0 && c.probe.iova >> 56 != 0xff && c.configuration &&
                   bit_field(c.word_of("CD"), 38, 38) != bit_field(c.word_of("CD"), 39, 39);
          }},
 };
