@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 check() {
   local kind=$1 shared=$2 prefix=$work/$1/prefix
   cmake -S "$source_folder" -B "$work/$kind/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DBUILD_SHARED_LIBS="$shared" \
-    -DSWIOMMU_TESTS=OFF -DSWIOMMU_BENCH=OFF -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_LIBDIR=lib \
+    -DSWIOMMU_TESTS=OFF -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_LIBDIR=lib \
     --log-level=WARNING >"$work/log"
   cmake --build "$work/$kind/build" --parallel "$(nproc)" >"$work/log"
   cmake --install "$work/$kind/build" >"$work/log"

@@ -102,7 +102,7 @@ TEST(BenchProgram, ComparesWithAnEarlierRun) {
 TEST(BenchProgram, PrintsTheTableOnly) {
   auto const run = run_program({"bench", "--table", "--markdown", "--quick", "--suite", "anchor"});
   EXPECT_EQ(run.status, 0) << run.err;
-  EXPECT_TRUE(run.out.starts_with("| operation | measured |")) << run.out;
+  EXPECT_TRUE(run.out.starts_with("`swiommu bench --suite anchor --quick --table --markdown`: ")) << run.out;
   EXPECT_NE(run.out.find("| new anchor, ports idle | "), std::string::npos);
   EXPECT_NE(run.out.find("| MAP ioctl, 4 KiB | not measured |"), std::string::npos);
 }

@@ -41,6 +41,7 @@ struct BudgetText {
 BudgetText words_of(BudgetRow const& row);
 
 std::string text_of(std::vector<BudgetRow> const& rows);
-std::string markdown_of(std::vector<BudgetRow> const& rows);
+// With what it was measured on.
+std::string markdown_of(std::vector<BudgetRow> const& rows, Report const& report);
 
 }  // namespace swiommu::bench

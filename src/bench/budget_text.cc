@@ -4,6 +4,7 @@
 
 #include "bench/budget.h"
 #include "bench/figure_text.h"
+#include "bench/text_report.h"
 
 namespace swiommu::bench {
 
@@ -38,6 +39,10 @@ std::string verdict(BudgetRow const& row) {
   return row.met() ? "met" : fmt::format("missed: {:.3g} x of it", row.value / row.target.limit);
 }
 
+std::string spread_text(Sample const& sample) {
+  return fmt::format("±{:.0f} %{}", 100 * sample.spread(), sample.disturbed ? ", disturbed" : "");
+}
+
 // Columns of text that are aligned; some letters take more bytes than columns.
 std::string left(std::string text, std::size_t width) {
   auto const columns =
@@ -62,16 +67,16 @@ std::string text_of(std::vector<BudgetRow> const& rows) {
   return text + fmt::format("{} of {} targets met, {} not measured\n", met, rows.size(), rows.size() - measured);
 }
 
-std::string markdown_of(std::vector<BudgetRow> const& rows) {
-  std::string text =
+std::string markdown_of(std::vector<BudgetRow> const& rows, Report const& report) {
+  std::string text = fmt::format("`{}`: {}{}.\n\n", report.command, TextReport::beginning(report.machine), report.repeats());
+  text +=
       "| operation | measured | spread | beside references | target | | best existing software "
       "|\n|---|---|---|---|---|---|---|\n";
   for (BudgetRow const& row : rows) {
     bool const there = row.figure != nullptr;
     text += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", row.target.operation, measured_text(row),
-                        there ? fmt::format("±{:.0f} %", 100 * row.figure->sample.spread()) : "",
-                        there ? ratios_text(*row.figure) : "", limit_text(row.target), verdict(row),
-                        row.target.peers.empty() ? "–" : row.target.peers);
+                        there ? spread_text(row.figure->sample) : "", there ? ratios_text(*row.figure) : "",
+                        limit_text(row.target), verdict(row), row.target.peers.empty() ? "–" : row.target.peers);
   }
   return text;
 }

@@ -77,7 +77,7 @@ std::string table_of(Figures const& figures) {
 
 std::string chart(Figures const& figures, Report const& report) {
   Label const& label = figures.front()->label;
-  std::string html = fmt::format("<h3>{}, a {}</h3>\n", escaped(label.chart), escaped(label.per));
+  std::string html = fmt::format("<h3>{}, per {}</h3>\n", escaped(label.chart), escaped(label.per));
   bool const curve = std::ranges::any_of(figures, [&](Figure const* f) { return f->label.x != label.x; });
   if (!curve) return html + table_of(figures);
   return html + plot(curves_of(figures, report), label.axis) + "<details><summary>figures</summary>\n" + table_of(figures) +
@@ -104,8 +104,8 @@ std::string budget_table(std::vector<BudgetRow> const& rows) {
 
 std::string to_html(Report const& report, std::vector<BudgetRow> const& rows) {
   std::string html = head;
-  html += fmt::format("<h1>swiommu {}: what it costs</h1>\n<p>{}<br><code>{}</code></p>\n", escaped(report.version),
-                      escaped(TextReport::beginning(report.machine)), escaped(report.command));
+  html += fmt::format("<h1>swiommu {}: what it costs</h1>\n<p>{}<br>{}<br><code>{}</code></p>\n", escaped(report.version),
+                      escaped(TextReport::beginning(report.machine)), report.repeats(), escaped(report.command));
   html +=
       "<p>Each figure is the median of repeats that nothing disturbed; bars and spread reach to the quartiles. Dashed curves "
       "are\n"

@@ -1,6 +1,11 @@
 // Mapping through /dev/iommu: a device of the VT-d profile is attached, memory is populated.
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
 
 #include "bench/failure.h"
 #include "bench/figure_text.h"
@@ -22,65 +27,80 @@ Profile vtd(bool only_small_leaves) {
   return profile;
 }
 
-// So much of a memfd, and where a program has mapped it.
-struct Memory {
-  explicit Memory(std::uint64_t length) : bytes(length), file(::memfd_create("swiommu-bench", MFD_CLOEXEC)) {
-    require(file.get() >= 0 && ::ftruncate(file.get(), static_cast<off_t>(length)) == 0, "no memfd");
-    data = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file.get(), 0);
-    require(data != MAP_FAILED, "no memory to map");
+// What is mapped: a memfd, or private memory by its address.
+enum class Source : std::uint8_t { memfd, huge_pages, small_pages };
+constexpr char const* name(Source source) {
+  switch (source) {
+    case Source::memfd: return "memfd";
+    case Source::huge_pages: return "private, huge pages";
+    case Source::small_pages: return "private, 4 KiB pages";
   }
-  ~Memory() { ::munmap(data, bytes); }
+  return "";
+}
+
+// So much of it, populated; private memory at a multiple of 2 MiB. A memfd has no holes: those would be looked for.
+struct Memory {
+  static constexpr std::uint64_t alignment = std::uint64_t{2} << 20;
+
+  Memory(Source from, std::uint64_t length) : source(from), taken(source == Source::memfd ? length : length + alignment) {
+    if (source == Source::memfd) {
+      file = Descriptor(::memfd_create("swiommu-bench", MFD_CLOEXEC));
+      require(file.get() >= 0 && ::ftruncate(file.get(), static_cast<off_t>(taken)) == 0, "no memfd");
+    }
+    int const flags = source == Source::memfd ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+    start = ::mmap(nullptr, taken, PROT_READ | PROT_WRITE, flags, file.get(), 0);
+    require(start != MAP_FAILED, "no memory to map");
+    data = std::bit_cast<std::uint64_t>(start);
+    if (source != Source::memfd) data = (data + alignment - 1) & ~(alignment - 1);
+    if (source != Source::memfd) ::madvise(start, taken, source == Source::huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    std::memset(std::bit_cast<void*>(data), 1, length);
+  }
+  ~Memory() { ::munmap(start, taken); }
   Memory(Memory const&) = delete;
   Memory& operator=(Memory const&) = delete;
-  std::uint64_t const bytes;
-  Descriptor const file;
-  void* data;
+
+  Source const source;
+  std::uint64_t const taken;
+  Descriptor file;
+  void* start = nullptr;
+  std::uint64_t data = 0;
 };
 
 struct World {
-  World(std::uint64_t bytes, bool only_small_leaves) : memory(bytes), front_end(vtd(only_small_leaves)) {
+  World(Source source, std::uint64_t bytes, bool only_small_leaves) : memory(source, bytes), front_end(vtd(only_small_leaves)) {
     std::uint32_t attached = front_end.ioas();
     needed(front_end.device().attach(attached));
   }
-  [[nodiscard]] iommu_ioas_map map_call(std::uint64_t offset, std::uint64_t length) const {
+  bool map(std::uint64_t offset, std::uint64_t length) {
     iommu_ioas_map call{.size = sizeof call, .flags = FrontEnd::read_write, .ioas_id = front_end.ioas()};
-    call.user_va = std::bit_cast<std::uint64_t>(memory.data) + offset;
+    call.user_va = memory.data + offset;
     call.length = length;
     call.iova = first_iova + offset;
-    return call;
+    return front_end.tried(IOMMU_IOAS_MAP, call);
   }
-  [[nodiscard]] iommu_ioas_unmap unmap_call(std::uint64_t offset, std::uint64_t length) const {
-    return {.size = sizeof(iommu_ioas_unmap), .ioas_id = front_end.ioas(), .iova = first_iova + offset, .length = length};
+  bool map_file(std::uint64_t length) {
+    iommu_ioas_map_file call{.size = sizeof call, .flags = FrontEnd::read_write, .ioas_id = front_end.ioas()};
+    call.fd = memory.file.get();
+    call.length = length;
+    call.iova = first_iova;
+    return front_end.tried(IOMMU_IOAS_MAP_FILE, call);
   }
-  // The memory is mapped in pieces of `length` bytes, and unmapped; the time of mapping, or of unmapping.
+  bool unmap(std::uint64_t offset, std::uint64_t length) {
+    iommu_ioas_unmap call{.size = sizeof call, .ioas_id = front_end.ioas(), .iova = first_iova + offset, .length = length};
+    return front_end.tried(IOMMU_IOAS_UNMAP, call);
+  }
+  // Maps pieces of `length` bytes, by file where there is one and it is one piece, and unmaps them; the time of either.
   double time(std::uint64_t length, std::uint64_t pieces, bool unmapping) {
     bool good = true;
+    bool const by_file = memory.source == Source::memfd && pieces == 1;
     double const mapping = nanoseconds([&] {
-      for (std::uint64_t n = 0; n < pieces; n++) {
-        auto call = map_call(n * length, length);
-        good &= front_end.tried(IOMMU_IOAS_MAP, call);
-      }
+      for (std::uint64_t n = 0; n < pieces; n++) good &= by_file ? map_file(length) : map(n * length, length);
     });
     double const unmapped = nanoseconds([&] {
-      for (std::uint64_t n = 0; n < pieces; n++) {
-        auto call = unmap_call(n * length, length);
-        good &= front_end.tried(IOMMU_IOAS_UNMAP, call);
-      }
+      for (std::uint64_t n = 0; n < pieces; n++) good &= unmap(n * length, length);
     });
     require(good, "an ioctl failed");
     return unmapping ? unmapped : mapping;
-  }
-  // The same through the file.
-  double time_file(std::uint64_t length) {
-    iommu_ioas_map_file call{
-        .size = sizeof call, .flags = FrontEnd::read_write, .ioas_id = front_end.ioas(), .fd = memory.file.get()};
-    call.length = length;
-    call.iova = first_iova;
-    bool good = true;
-    double const took = nanoseconds([&] { good = front_end.tried(IOMMU_IOAS_MAP_FILE, call); });
-    auto undo = unmap_call(0, length);
-    require(good && front_end.tried(IOMMU_IOAS_UNMAP, undo), "an ioctl failed");
-    return took;
   }
 
   Memory memory;
@@ -109,7 +129,7 @@ Measurement trivial() {
 Measurement one_page(bool unmapping) {
   constexpr std::uint64_t at_a_time = 256;
   return {.label = label("ioctl", unmapping ? "UNMAP, 4 KiB" : "MAP, 4 KiB"), .prepare = [=] {
-            auto const world = std::make_shared<World>(at_a_time * page, false);
+            auto const world = std::make_shared<World>(Source::huge_pages, at_a_time * page, false);
             return Run{[=](std::uint64_t operations) {
               double took = 0;
               for (std::uint64_t done = 0; done < operations; done += at_a_time)
@@ -119,13 +139,17 @@ Measurement one_page(bool unmapping) {
           }};
 }
 
-Measurement much(std::string series, std::uint64_t bytes, bool small_leaves, bool through_file, bool unmapping = false) {
+Measurement much(Source source, std::uint64_t bytes, bool small_leaves, bool unmapping) {
+  auto series = fmt::format("{}, {}B {}, {} leaves",
+                            unmapping                 ? "UNMAP"
+                            : source == Source::memfd ? "MAP_FILE"
+                                                      : "MAP",
+                            count_text(bytes), name(source), small_leaves ? "4 KiB" : "large");
   return {.label = label("ioctl, populated memory", std::move(series)), .prepare = [=] {
-            auto const world = std::make_shared<World>(bytes, small_leaves);
+            auto const world = std::make_shared<World>(source, bytes, small_leaves);
             return Run{[=](std::uint64_t operations) {
               double took = 0;
-              for (std::uint64_t n = 0; n < operations; n++)
-                took += through_file ? world->time_file(bytes) : world->time(bytes, 1, unmapping);
+              for (std::uint64_t n = 0; n < operations; n++) took += world->time(bytes, 1, unmapping);
               return took;
             }};
           }};
@@ -134,17 +158,19 @@ Measurement much(std::string series, std::uint64_t bytes, bool small_leaves, boo
 }  // namespace
 
 std::vector<Measurement> ioctl_maps(Scope const& scope) {
-  std::uint64_t const large = std::min(std::uint64_t{1} << 30, scope.most_pages * page);
-  std::string const size = count_text(large) + "B";
-  return {trivial(),
-          one_page(false),
-          one_page(true),
-          much("MAP_FILE, " + size + ", large leaves", large, false, true),
-          much("MAP_FILE, " + size + ", 4 KiB leaves", large, true, true),
-          much("MAP, " + size + ", large leaves", large, false, false),
-          much("MAP, " + size + ", 4 KiB leaves", large, true, false),
-          much("UNMAP, " + size + ", large leaves", large, false, false, true),
-          much("UNMAP, " + size + ", 4 KiB leaves", large, true, false, true)};
+  std::uint64_t const bytes = std::min(std::uint64_t{1} << 30, scope.most_pages * page);
+  std::vector<Measurement> all{trivial(), one_page(false), one_page(true)};
+  struct Kind {
+    Source source;
+    bool small_leaves;
+  };
+  std::vector<Kind> kinds{
+      {Source::memfd, false}, {Source::memfd, true}, {Source::huge_pages, false}, {Source::small_pages, true}};
+  if (!scope.quick) kinds.insert(kinds.end(), {{Source::huge_pages, true}, {Source::small_pages, false}});
+  for (Kind const& kind : kinds) all.push_back(much(kind.source, bytes, kind.small_leaves, false));
+  for (Kind const& kind : kinds)
+    if (!scope.quick || kind.source == Source::memfd) all.push_back(much(kind.source, bytes, kind.small_leaves, true));
+  return all;
 }
 
 }  // namespace swiommu::bench

@@ -12,7 +12,7 @@ namespace swiommu::bench {
 
 namespace {
 
-constexpr double width = 900, height = 380, left = 70, right = 230, top = 14, bottom = 44;
+constexpr double width = 940, height = 380, left = 70, right = 290, top = 14, bottom = 44;
 // Distinct for those who see few colours, too (Okabe and Ito).
 constexpr std::array<char const*, 8> colours{"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                              "#e69f00", "#56b4e9", "#000000", "#8c6d1f"};

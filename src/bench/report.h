@@ -34,6 +34,8 @@ struct Report {
 
   // nullptr: it was not measured, or could not be.
   [[nodiscard]] Figure const* find(std::string_view name) const;
+  // "600 repeats, 12 of them disturbed and discarded"
+  [[nodiscard]] std::string repeats() const;
   bool operator==(Report const&) const = default;
 };
 

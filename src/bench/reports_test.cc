@@ -55,14 +55,14 @@ TEST(BenchReports, SaysOfEachFigureWhatItIsBesideItsReferences) {
   TextReport text;
   std::string all;
   for (Figure const& figure : report.figures) all += text.lines_for(figure);
-  EXPECT_NE(all.find("walk\n  leaves, independent, a walk\n"), std::string::npos) << all;
+  EXPECT_NE(all.find("walk\n  leaves, independent, per walk\n"), std::string::npos) << all;
   EXPECT_NE(all.find("4 Ki pages    29.7 µs ±  1 %   14848.00 x flat array   (97 % walk; 2 disturbed repeats discarded)"),
             std::string::npos)
       << all;
   EXPECT_NE(all.find("UNMAP"), std::string::npos);
   EXPECT_NE(all.find("not measured: no memory"), std::string::npos);
   EXPECT_EQ(all.find("look-up"), std::string::npos) << "references come last";
-  EXPECT_NE(TextReport::ending(report).find("flat array, a look-up"), std::string::npos);
+  EXPECT_NE(TextReport::ending(report).find("flat array, per look-up"), std::string::npos);
 }
 
 // Every element that is opened is closed, in order; quotes in tags are pairs.

@@ -10,6 +10,7 @@ namespace swiommu::bench {
 namespace {
 
 constexpr unsigned first_loops = 200;
+constexpr std::size_t fewest = 3;
 constexpr std::uint64_t loop_steps = 10'000;
 
 // Of sorted figures, between the two closest ones.
@@ -62,10 +63,16 @@ std::uint64_t Sampler::operations_of(Run const& run) const {
 Sample Sampler::take(Run const& run, double items) {
   std::uint64_t const operations = operations_of(run);
   std::vector<double> good, all;
-  double before = disturbance_.loop();
-  while (good.size() < options_.repeats && all.size() < std::size_t{options_.repeats} * options_.tries) {
+  double before = disturbance_.loop(), total = 0;
+  auto const goes_on = [&] {
+    if (good.size() >= options_.repeats || all.size() >= std::size_t{options_.repeats} * options_.tries) return false;
+    return total < options_.most_nanoseconds || all.size() < fewest;
+  };
+  while (goes_on()) {
     std::uint64_t const preemptions = disturbance_.preemptions();
-    all.push_back(run.time(operations) / static_cast<double>(operations) / items);
+    double const took = run.time(operations);
+    total += took;
+    all.push_back(took / static_cast<double>(operations) / items);
     bool const lost = disturbance_.preemptions() != preemptions;
     double const after = disturbance_.loop();
     bool const slow_before = disturbed(before), slow_after = disturbed(after);
@@ -73,7 +80,7 @@ Sample Sampler::take(Run const& run, double items) {
     before = after;
   }
   Sample sample{.discarded = static_cast<unsigned>(all.size() - good.size())};
-  if (good.size() * 2 < options_.repeats) {
+  if (good.size() < fewest) {
     sample.disturbed = true;
     good = std::move(all);
   }

@@ -47,6 +47,7 @@ class Sampler {
     unsigned repeats = 15;
     double repeat_nanoseconds = 2e6;  // how long a repeat should take, if operations are short
     unsigned tries = 4;               // so many times `repeats` at most
+    double most_nanoseconds = 2e9;    // of all repeats: longer ones are fewer, but never less than three
   };
   // The arithmetic may take so much longer than at the best of times.
   static constexpr double tolerance = 1.15;

@@ -92,6 +92,19 @@ TEST(BenchSampler, DiscardsRepeatsInWhichTheProcessorWasLost) {
   EXPECT_EQ(sample.discarded, 1u);
 }
 
+TEST(BenchSampler, RepeatsWhatTakesLongAFewTimesOnly) {
+  FakeProcessor processor;
+  unsigned calls = 0;
+  bench::Run const run{[&](std::uint64_t) {
+    calls++;
+    return 5e9;
+  }};
+  Sample const sample = Sampler(processor, options).take(run, 1);
+  EXPECT_EQ(sample.kept, 3u);
+  EXPECT_EQ(calls, first_repeat + 3);
+  EXPECT_FALSE(sample.disturbed);
+}
+
 TEST(BenchSampler, SaysWhenItWasDisturbedAllTheTime) {
   FakeProcessor processor;
   unsigned calls = 0;

@@ -21,7 +21,7 @@ std::string right(std::string const& text, std::size_t width) {
 
 std::string line(Figure const& figure) {
   Label const& label = figure.label;
-  std::string text = fmt::format("    {:<24}", label.series);
+  std::string text = fmt::format("    {:<44}", label.series);
   text += right(label.axis.empty() ? "" : fmt::format("{} {}", count_text(label.x), label.axis), 14);
   if (!figure.problem.empty()) return text + fmt::format("  not measured: {}\n", figure.problem);
   text += right(time_text(figure.sample.median), 11) + fmt::format(" ±{:3.0f} %", 100 * figure.sample.spread());
@@ -37,7 +37,7 @@ std::string TextReport::lines_for(Figure const& figure) {
   if (label.suite == reference_suite) return {};
   std::string text;
   if (label.suite != suite_) text += fmt::format("\n{}\n", label.suite);
-  if (label.suite != suite_ || label.chart != chart_) text += fmt::format("  {}, a {}\n", label.chart, label.per);
+  if (label.suite != suite_ || label.chart != chart_) text += fmt::format("  {}, per {}\n", label.chart, label.per);
   suite_ = label.suite;
   chart_ = label.chart;
   return text + line(figure);
@@ -53,24 +53,17 @@ std::string TextReport::beginning(Machine const& machine) {
 std::string TextReport::ending(Report const& report) {
   std::string text, chart;
   std::vector<Figure const*> references;
-  unsigned kept = 0, discarded = 0, disturbed = 0;
-  for (Figure const& figure : report.figures) {
-    kept += figure.sample.kept;
-    discarded += figure.sample.discarded;
-    disturbed += figure.sample.disturbed;
+  for (Figure const& figure : report.figures)
     if (figure.label.suite == reference_suite) references.push_back(&figure);
-  }
   auto const order = [](Figure const* f) { return std::tuple(f->label.chart, f->label.series, f->label.x); };
   std::ranges::sort(references, {}, order);
   if (!references.empty()) text += "\nreferences\n";
   for (Figure const* const figure : references) {
-    if (figure->label.chart != chart) text += fmt::format("  {}, a {}\n", figure->label.chart, figure->label.per);
+    if (figure->label.chart != chart) text += fmt::format("  {}, per {}\n", figure->label.chart, figure->label.per);
     chart = figure->label.chart;
     text += line(*figure);
   }
-  text += fmt::format("\n{} repeats, {} of them disturbed and discarded", kept + discarded, discarded);
-  if (disturbed > 0) text += fmt::format("; {} figures had too few others and are of all their repeats", disturbed);
-  return text + "\n";
+  return text + "\n" + report.repeats() + "\n";
 }
 
 }  // namespace swiommu::bench

@@ -147,7 +147,7 @@ int run(Options const& o, std::string const& command) {
   report.command = command;
   auto const rows = bench::rows_of(todo.targets, report);
   if (!o.table) put_text(bench::TextReport::ending(report));
-  put_text(o.markdown ? bench::markdown_of(rows) : bench::text_of(rows));
+  put_text(o.markdown ? bench::markdown_of(rows, report) : bench::text_of(rows));
   int status =
       std::ranges::any_of(report.figures, [](bench::Figure const& f) { return !f.problem.empty(); }) ? faulted : all_well;
   if (todo.json.is_open()) todo.json << bench::to_json(report) << std::flush;
