@@ -10,8 +10,9 @@ namespace {
 
 HostileCounts& counts() {
   static HostileCounts* const made = [] {
-    if (std::getenv("SWIOMMU_FUZZ_COUNTS") != nullptr) std::atexit([] { counts().print(stderr); });
-    return new HostileCounts;
+    bool const wanted = std::getenv("SWIOMMU_FUZZ_COUNTS") != nullptr;
+    if (wanted) std::atexit([] { counts().print(stderr); });
+    return new HostileCounts{.with_words = wanted};
   }();
   return *made;
 }

@@ -21,8 +21,10 @@ namespace swiommu::fuzzing {
 struct HostileCounts {
   std::uint64_t structures = 0, translations = 0, refused = 0, faults = 0;
   std::uint64_t most_lookups_of_find = 0, most_lookups_of_walk = 0;
+  bool with_words = false;  // count by words as well, which takes a third of the time
   std::map<std::string, std::uint64_t> met;
 
+  bool operator==(HostileCounts const&) const = default;
   void print(std::FILE* to) const {
     std::fprintf(to, "%llu structures, %llu of them refused; %llu translations, %llu of them faults\n", number(structures),
                  number(refused), number(translations), number(faults));
@@ -128,17 +130,17 @@ class HostileGuest {
     if (!found) {
       counts.refused++;
       require(!found.error().about.empty());
-      counts.met[std::string(guest_.iommu) + ": " + without_numbers(found.error().about)]++;
+      meet(counts, [&] { return guest_.iommu + (": " + without_numbers(found.error().about)); });
       return;
     }
     auto const domain = open_configuration(physical_, *found);
     if (!domain) {
       counts.refused++;
       require(!domain.error().about.empty());
-      counts.met[std::string(guest_.iommu) + ": " + without_numbers(domain.error().about)]++;
+      meet(counts, [&] { return guest_.iommu + (": " + without_numbers(domain.error().about)); });
       return;
     }
-    counts.met[std::string(guest_.iommu) + ": " + kind_of(*found)]++;
+    meet(counts, [&] { return guest_.iommu + (": " + kind_of(*found)); });
     for (unsigned n = 0; n < 2; n++) translate(input, **domain, counts);
   }
 
@@ -160,7 +162,7 @@ class HostileGuest {
       counts.faults++;
       require(result.where != nullptr);
       FaultRecord const fault = fault_of(domain, result, iova, access);
-      counts.met["fault: " + std::string(name(fault.reason)) + ", depth " + std::to_string(fault.depth)]++;
+      meet(counts, [&] { return "fault: " + std::string(name(fault.reason)) + ", depth " + std::to_string(fault.depth); });
     }
     if (form == 0) explain(domain, iova, access, counts);
   }
@@ -174,8 +176,10 @@ class HostileGuest {
       auto const walked = table->explain(iova, access, steps);
       require(walked.has_value() && steps.size() <= table->shape().levels);
       for (WalkStep const& step : steps)
-        counts.met["entry: " + base_.format_of(at == &domain && at->parent()->kind() == DomainKind::nested) + ", level " +
-                   std::to_string(step.level) + ", " + std::string(step.reached ? step.kind : "not in memory")]++;
+        meet(counts, [&] {
+          return "entry: " + base_.format_of(at == &domain && at->parent()->kind() == DomainKind::nested) + ", level " +
+                 std::to_string(step.level) + ", " + std::string(step.reached ? step.kind : "not in memory");
+        });
       if (!walked->ok()) return;
       iova = walked->output;
     }
@@ -198,6 +202,9 @@ class HostileGuest {
     return (1 + 2 * shape.levels) * 2 * shape.levels;
   }
 
+  static void meet(HostileCounts& counts, auto const& words) {
+    if (counts.with_words) counts.met[words()]++;
+  }
   static std::string kind_of(DeviceConfiguration const& found) {
     if (found.kind == DeviceConfiguration::Kind::bypass) return "bypass";
     std::string text = found.user ? "table" : "";
