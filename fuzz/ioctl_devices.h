@@ -66,8 +66,8 @@ class Devices {
       port = physical->device()->open_port().value();
       port->on_missing_page(input.flag() ? OnMissingPage::ask : OnMissingPage::fault);
     }
-    // The table that streams write maps iovas from 0 on.
-    std::uint64_t const page = input.flag() ? Arena::page * input.below(Arena::pages) : values_.field(input, Kind::iova, nullptr);
+    std::uint64_t const page = input.flag() ? values_.tables().first_dma() + Arena::page * input.below(Arena::pages)
+                                            : values_.field(input, Kind::iova, nullptr);
     Iova const iova(page + input.below(64));
     auto const pasid = a_pasid(input);
     static std::byte bytes[2 * Arena::page];

@@ -14,6 +14,7 @@ enum class Kind : std::uint8_t {
   none,  // behind the last field
   zero,
   flag,  // the lowest bit
+  pins,  // of an access
   map_flags,
   type1_flags,
   hwpt_flags,
@@ -77,7 +78,17 @@ constexpr bool is_given(Kind kind) { return kind >= Kind::new_ioas && kind <= Ki
 constexpr unsigned size_of(Kind kind) { return kind >= Kind::zero8 ? 8 : 4; }
 
 // What data_uptr leads to.
-enum class Role : std::uint8_t { none, ranges, table, nested, viommu, nested_invalidation, viommu_invalidation };
+enum class Role : std::uint8_t {
+  none,
+  ranges,
+  table,
+  nested,
+  raw,
+  viommu,
+  nested_invalidation,
+  raw_invalidation,
+  viommu_invalidation,
+};
 
 struct Shape {
   char const* name;
@@ -124,6 +135,11 @@ inline constexpr Shape all[] = {
      48,
      {nested_flags, device, viommu, new_nested, zero, data_type, data_length, data_address, fault_queue},
      Role::nested},
+    {"HWPT_ALLOC raw",
+     IOMMU_HWPT_ALLOC,
+     48,
+     {nested_flags, device, paging, new_nested, zero, data_type, data_length, data_address, fault_queue},
+     Role::raw},
     {"GET_HW_INFO", IOMMU_GET_HW_INFO, 40, {flag, device, limit, address, any_type}},
     {"HWPT_SET_DIRTY_TRACKING", IOMMU_HWPT_SET_DIRTY_TRACKING, 16, {flag, paging}},
     {"HWPT_GET_DIRTY_BITMAP", IOMMU_HWPT_GET_DIRTY_BITMAP, 48, {paging, flag, zero, iova, length, page_size, address}},
@@ -132,6 +148,11 @@ inline constexpr Shape all[] = {
      32,
      {nested, data_address, data_type, data_length, data_count},
      Role::nested_invalidation},
+    {"HWPT_INVALIDATE raw",
+     IOMMU_HWPT_INVALIDATE,
+     32,
+     {nested, data_address, data_type, data_length, data_count},
+     Role::raw_invalidation},
     {"HWPT_INVALIDATE vIOMMU",
      IOMMU_HWPT_INVALIDATE,
      32,
@@ -164,7 +185,7 @@ inline constexpr Shape all[] = {
     test("mock_domain_flags", mock_domain_flags, {attachable, zero, new_mock, new_paging, new_device, mock_flags}),
     test("check_map", check_map, {paging, zero, iova, length, address}),
     test("check_references", check_references, {zero, zero, length, address, small}),
-    test("create_access", create_access, {ioas, zero, new_access, flag}),
+    test("create_access", create_access, {ioas, zero, new_access, pins}),
     test("destroy_access_pages", destroy_access_pages, {access, zero, item}),
     test("access_pages", access_pages, {access, zero, access_flags, new_item, iova, length, zero8}),
     test("access_pages compared", access_pages, {access, zero, access_flags, new_item, iova, length, address}),

@@ -24,7 +24,8 @@ class IoctlStream {
       caller_.process()->memlock_limit_pages = input.below(64);
     }
     open();
-    set_up(input.below(8));
+    constexpr std::uint8_t how_far[] = {0, 1, 1, 2, 2, 3, 3, 4};
+    set_up(how_far[input.below(std::size(how_far))]);
   }
 
   void run() {
@@ -46,6 +47,7 @@ class IoctlStream {
  private:
   static constexpr unsigned most_steps = 300;
   static constexpr std::size_t longest_structure = 160;
+  static constexpr unsigned data_entries = 4;  // of an array behind data_uptr
 
   // The first calls of most programs; without them a stream rarely gets far.
   void set_up(unsigned how_far) {
@@ -73,7 +75,7 @@ class IoctlStream {
     if (with_pasids) devices_.attach(0, false, last(Kind::attachable), 1);
     if (mocks && with_pasids) sensible("pasid_attach");
     if (how_far == 2) return;
-    write_tables();
+    values_.tables().write();
     sensible("FAULT_QUEUE_ALLOC");
     if (mocks) sensible("create_access");
     sensible("HWPT_ALLOC");
@@ -114,7 +116,7 @@ class IoctlStream {
       case 4: return respond(*file);
       case 5: return void(files.erase(at));
       case 40: return open();
-      case 41: return write_tables();
+      case 41: return values_.tables().write();
       case 42: return write_table_word();
       case 43: return map(*file);
       case 44: return devices_.bind(input_, file);
@@ -159,19 +161,33 @@ class IoctlStream {
     if (wild == 252) request ^= 1U << input.below(32);
     auto const result = file.ioctl(caller, request, argument);
     count(shape.name, result);
+    if (shape.request == IOMMU_HWPT_INVALIDATE && wild < 252) count_entries(result);
     if (result && wild < 252) learn(shape, *result);
   }
 
   void write_data(DataShape const& data, FuzzInput& input) {
     std::byte* at = world_.arena.structure_data();
-    constexpr unsigned entries = 4;
-    for (unsigned n = 0; n < entries; n++)
+    for (unsigned n = 0; n < data_entries; n++)
       for (Word const word : data.words) {
         if (word == Word::none) continue;
         std::uint64_t const value = values_.word(input, word);
         std::memcpy(at, &value, size_of(word));
         at += size_of(word);
       }
+  }
+
+  // Of HWPT_INVALIDATE: what was done, and the entry that was refused.
+  void count_entries(Result<std::uint64_t> const& result) {
+    iommu_hwpt_invalidate call;
+    std::memcpy(&call, world_.arena.structure(), sizeof call);
+    for (std::uint32_t n = 0; n <= call.entry_num && n < data_entries; n++) {
+      bool const done = n < call.entry_num;
+      std::uint64_t word = 0;
+      if ((!done && result) ||
+          !caller_.copy_in(call.data_uptr + std::uint64_t{n} * call.entry_len, std::as_writable_bytes(std::span(&word, 1))))
+        return;
+      counts_.add(entry_name(call.data_type, word), name(world_.profile.hardware), done ? 0 : result.error().code);
+    }
   }
 
   // What the call gave.
@@ -228,27 +244,10 @@ class IoctlStream {
                                 input_.flag() ? sizeof responses : sizeof responses[0]));
   }
 
-  // Four levels of a table in the first pages, the lowest of which maps the arena 1:1 from 0 on, and contexts that lead there.
-  void write_tables() {
-    auto const write = [&](std::uint64_t at, std::uint64_t word) { std::memcpy(world_.arena.data() + at, &word, sizeof word); };
-    constexpr unsigned levels = 4;
-    constexpr std::uint64_t entry = 0x467;
-    for (unsigned level = 0; level + 1 < levels; level++)
-      for (unsigned n = 0; n < 2; n++)
-        write(level * Arena::page + 8 * n, (world_.first_iova + (level + 1) * Arena::page) | entry);
-    for (unsigned n = 0; n < Arena::pages; n++)
-      write((levels - 1) * Arena::page + 8 * n, (world_.first_iova + n * Arena::page) | entry);
-    // 48 bits, 4 KiB granule, no upper table, valid, A, R, AA64
-    constexpr std::uint64_t context = 16 | bit(30) | bit(31) | std::uint64_t{5} << 32 | bit(41) | bit(45) | bit(46);
-    for (unsigned n = 0; n < 4; n++) {
-      write(Values::contexts + 64 * n, context);
-      write(Values::contexts + 64 * n + 8, world_.first_iova);
-    }
-  }
   void write_table_word() {
     unsigned const page = input_.below(12), index = input_.below(32);
     std::uint64_t const word = values_.table_word(input_);
-    std::memcpy(world_.arena.data() + page * Arena::page + 8 * index, &word, sizeof word);
+    values_.tables().put(page * Arena::page + 8 * index, word);
   }
 
   std::uint64_t field(Kind kind) { return values_.field(input_, kind, nullptr); }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "fuzz_input.h"
+#include "guest_tables.h"
 #include "ioctl_data.h"
 #include "ioctl_grammar.h"
 #include "ioctl_world.h"
@@ -13,7 +14,7 @@ namespace swiommu::fuzzing {
 
 class Values {
  public:
-  explicit Values(World const& world) : world_(world) {}
+  explicit Values(World const& world) : world_(world), tables_(world) {}
 
   // An id or a descriptor that a call gave, by the kind of the field that it was in.
   void add(Kind given, std::uint32_t id) {
@@ -67,30 +68,52 @@ class Values {
       case Word::pages: return form < 128 ? 1 + form % 8 : form < 160 ? ~std::uint64_t{0} : std::uint64_t{1} << (form % 64);
       // V, Config = 5 (contexts) or another; the contexts are in one table of up to 16
       case Word::stream_entry0:
-        return (form < 224 ? 1 : 0) | (form < 160 ? 5ull : form % 8) << 1 |
-               (world_.first_iova + contexts + page % (2 * Arena::page)) | (form % 4 == 0 ? 0ull : 2ull) << 59;
+        return (form < 224 ? 1 : 0) | (form < 160 ? 5ull : form % 8) << 1 | (tables_.directory() + page % (2 * Arena::page)) |
+               (form % 4 == 0 ? 0ull : 2ull) << 59;
       case Word::stream_entry1: return form < 128 ? 0 : (form % 4) | (form % 2 == 0 ? 0ull : std::uint64_t{1} << 28);
-      case Word::command0: return command(input, form);
-      case Word::command1: return (world_.first_iova + page) | (form < 128 ? 0 : std::uint64_t{form} % 4 << 10 | (form & 1));
+      case Word::bytes: return form < 128 ? Arena::page * (1 + form % 8) : form < 160 ? ~std::uint64_t{0} : bit(form % 64);
+      case Word::format4: return form < 160 ? form % 8 : form;
+      case Word::smmuv3_command0: return smmuv3_command(input, form);
+      case Word::amd_command0: return amd_command(input, form);
+      case Word::amd_command1: return (world_.first_iova + page) | form % 8;
+      case Word::riscv_command0: return riscv_command(input, form);
+      case Word::riscv_command1: return (world_.first_iova + page) >> 2 | (form % 4 == 3 ? bit(9) : 0);
+      // V, TV, GV, IR, IW; the GCR3 table has one level
+      case Word::device_entry0:
+        return spoiled(bit(0) | bit(1) | bit(55) | bit(61) | bit(62) | bit_field(tables_.directory(), 14, 12) << 58, form);
+      case Word::device_entry1:
+        return spoiled(bit_field(tables_.directory(), 30, 15) << 16 | bit_field(tables_.directory(), 51, 31) << 43 | form % 4,
+                       form);
+      // V, and with PDTV a process directory
+      case Word::device_context0: return spoiled(bit(0) | (form % 2 == 0 ? 0 : bit(5)), form);
+      case Word::device_context2:
+        return spoiled(form % 2 == 0 ? GuestTables::riscv_pointer(GuestTables::sv48, tables_.root())
+                                     : GuestTables::riscv_pointer(GuestTables::pd8, tables_.directory()),
+                       form);
+      case Word::anchor: return spoiled(tables_.zpci_anchor(), form);
+      case Word::raw_levels: return form < 128 ? 0 : form < 192 ? form % 6 : std::uint64_t{form} << 8 * (form % 4);
+      case Word::smmuv3_command1:
+        return (world_.first_iova + page) | (form < 128 ? 0 : std::uint64_t{form} % 4 << 10 | (form & 1));
     }
     return 0;
   }
 
-  // A word of a guest's tables and contexts. 0x467 is present, writable and accessed in the tables of x86 and of Arm.
+  // A word of a guest's tables and contexts.
   std::uint64_t table_word(FuzzInput& input) const {
     auto const form = input.below(8);
     if (form == 7) return input.number();
     if (form == 6) return 0;
-    std::uint64_t word = world_.first_iova + Arena::page * input.below(Arena::pages);
-    word |= form < 3 ? 0x467 : input.take<std::uint16_t>() & 0xfff;
-    if (form == 5) word |= std::uint64_t{1} << (32 + input.below(32));
+    std::uint64_t const to = world_.first_iova + Arena::page * input.below(Arena::pages);
+    std::uint64_t word = form == 0 ? tables_.table(to) : tables_.leaf(to);
+    if (form > 2) word ^= input.take<std::uint16_t>() & 0xfff;
+    if (form == 5) word ^= bit(32 + input.below(32));
     return word;
   }
-  static constexpr std::uint8_t pasid_form = 8;               // of Kind::hwpt_flags: with PASIDs
-  static constexpr std::uint64_t contexts = 8 * Arena::page;  // where Arm's context descriptors are, in the arena
+  static constexpr std::uint8_t pasid_form = 8;  // of Kind::hwpt_flags: with PASIDs
+  [[nodiscard]] GuestTables const& tables() const { return tables_; }
 
  private:
-  static constexpr std::uint32_t types[] = {0, 1, 2, 3, 4, 0xdead, 0xdeadbeef, 0xbeefbeef, 0xfeedbeef};
+  static constexpr std::uint32_t types[] = {0, 1, 2, 3, 4, 0xdead, 0xdeadbeef, 0xbeefbeef, 0xfeedbeef, SWIOMMU_HWPT_DATA_RAW};
   static constexpr std::size_t most_known = 24;
 
   void remember(std::initializer_list<Kind> kinds, std::uint32_t id) {
@@ -109,8 +132,23 @@ class Values {
   static std::uint64_t virtual_id(unsigned form) { return form < 22 ? 1 + form % 4 : form; }
   [[nodiscard]] bool mocks() const { return world_.profile.hardware == Hardware::kernel_selftest; }
 
-  // A command of the SMMUv3: one that a guest may give, or another.
-  static std::uint64_t command(FuzzInput& input, unsigned form) {
+  static std::uint64_t spoiled(std::uint64_t word, unsigned form) {
+    return form < 160 ? word : form < 240 ? word ^ bit(form % 64) : form % 8;
+  }
+
+  // Commands of the guests of each hardware: one that a guest may give, or another.
+  static std::uint64_t amd_command(FuzzInput& input, unsigned form) {
+    constexpr unsigned codes[] = {2, 3, 4, 8};
+    std::uint64_t const code = form < 224 ? codes[input.below(4)] : form % 16;
+    return code << 60 | std::uint64_t{form % 4} << 32 | (code == 3 ? input.below(6) : virtual_id(input.below(24)));
+  }
+  static std::uint64_t riscv_command(FuzzInput& input, unsigned form) {
+    constexpr unsigned codes[] = {0x001, 0x003, 0x083};
+    std::uint64_t const code = form < 224 ? codes[input.below(3)] : std::uint64_t{form} * 5 % 1024;
+    if (code == 1) return code | (form % 2 == 0 ? bit(10) : 0) | (form % 8 == 3 ? bit(32) : 0);
+    return code | virtual_id(input.below(24)) << 40 | (form % 8 == 7 ? 0 : bit(33)) | std::uint64_t{form % 5} << 12;
+  }
+  static std::uint64_t smmuv3_command(FuzzInput& input, unsigned form) {
     constexpr std::uint64_t codes[] = {0x10, 0x11, 0x12, 0x13, 0x30, 0x05, 0x06, 0x40};
     std::uint64_t const code = form < 224 ? codes[input.below(8)] : form;
     std::uint64_t const stream = virtual_id(input.below(24));
@@ -127,6 +165,7 @@ class Values {
       case Kind::zero:
       case Kind::zero8: return form < 23 ? 0 : form;
       case Kind::flag: return form < 23 ? form % 2 : form;
+      case Kind::pins: return form < 18 ? 1 : form < 23 ? 0 : form;
       case Kind::map_flags: return form < 14 ? 7 : form < 18 ? 6 : input.below(8);
       case Kind::type1_flags: return form < 18 ? 3 : input.below(8);
       case Kind::hwpt_flags: {
@@ -148,6 +187,8 @@ class Values {
       case Kind::operation: return (1 + input.below(3)) % 3;
       case Kind::any_type: return form < 4 ? 0 : types[input.below(std::size(types))];
       case Kind::viommu_type:
+        return form < 22 && !world_.profile.viommus.empty() ? world_.profile.viommus.front()
+                                                            : types[input.below(std::size(types))];
       case Kind::queue_type: return form < 22 ? (mocks() ? 0xdeadbeef : 1) : types[input.below(std::size(types))];
       case Kind::event_type: return form < 22 ? (mocks() ? 0xbeefbeef : 1) : types[input.below(std::size(types))];
       case Kind::descriptor: return form < 16 ? static_cast<unsigned>(world_.arena.file()) : known(input, Kind::buffer, form);
@@ -195,6 +236,7 @@ class Values {
   };
 
   World const& world_;
+  GuestTables const tables_;
   std::vector<Area> areas_;
   std::uint64_t picked_ = 0;  // length of the area that the last iova is the start of
   std::vector<std::uint32_t> known_[static_cast<std::size_t>(Kind::value) + 1];

@@ -25,6 +25,13 @@ class OutcomeCounts {
       for (auto const& [where, count] : at->second.good) sum += count;
     return sum;
   }
+  [[nodiscard]] std::uint64_t good(std::string_view what, std::string_view where) const {
+    auto const row = rows_.find(what);
+    if (row == rows_.end()) return 0;
+    auto const at = row->second.good.find(where);
+    return at == row->second.good.end() ? 0 : at->second;
+  }
+  bool operator==(OutcomeCounts const&) const = default;
   void print(std::FILE* to) const {
     for (auto const& [what, row] : rows_) {
       std::fprintf(to, "%-26.*s", static_cast<int>(what.size()), what.data());
@@ -41,6 +48,7 @@ class OutcomeCounts {
   struct Row {
     std::map<std::string_view, std::uint64_t> good;
     std::map<int, std::uint64_t> errors;
+    bool operator==(Row const&) const = default;
   };
   std::map<std::string_view, Row> rows_;
 };

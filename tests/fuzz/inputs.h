@@ -31,4 +31,16 @@ inline std::vector<std::uint8_t> random_bytes(std::uint64_t seed, std::size_t mo
   return bytes;
 }
 
+// The files whose runs do not do the same in the other order: something of a run is left to the next.
+template <class Counts>
+std::vector<std::filesystem::path> order_matters(std::vector<std::filesystem::path> const& files, auto const& run) {
+  std::vector<Counts> forwards(files.size()), backwards(files.size());
+  for (std::size_t n = 0; n < files.size(); n++) run(contents(files[n]), forwards[n]);
+  for (std::size_t n = files.size(); n-- > 0;) run(contents(files[n]), backwards[n]);
+  std::vector<std::filesystem::path> differ;
+  for (std::size_t n = 0; n < files.size(); n++)
+    if (!(forwards[n] == backwards[n])) differ.push_back(files[n]);
+  return differ;
+}
+
 }  // namespace swiommu::fuzzing

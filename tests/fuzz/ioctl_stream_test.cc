@@ -1,4 +1,5 @@
 // Streams of ioctls as the fuzzer runs them: those that it has kept, and random ones.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "fuzz/inputs.h"
@@ -20,7 +21,18 @@ TEST(FuzzIoctlStream, WhatTheFuzzerKeptHoldsAndMakesEveryCallSucceed) {
   for (char const* const what :
        {"read", "respond", "mmap", "DMA", "page request", "bind", "attach", "replace", "attach PASID", "replace PASID"})
     EXPECT_GT(counts.good(what), 0u) << what;
+  for (char const* const entry :
+       {"VT-d range", "SMMUv3 CFGI_CD", "SMMUv3 CFGI_CD_ALL", "SMMUv3 TLBI_NH_ALL", "SMMUv3 TLBI_NH_ASID", "SMMUv3 TLBI_NH_VA",
+        "SMMUv3 TLBI_NH_VAA", "SMMUv3 TLBI_NSNH_ALL", "SMMUv3 ATC_INV", "AMD DEVTAB_ENTRY", "AMD IOMMU_PAGES", "AMD IOTLB_PAGES",
+        "AMD IOMMU_ALL", "RISC-V IOTINVAL.VMA", "RISC-V IODIR.INVAL_DDT", "RISC-V IODIR.INVAL_PDT", "zPCI range", "raw range"})
+    EXPECT_GT(counts.good(entry), 0u) << entry;
   if (HasFailure()) counts.print(stderr);
+}
+
+TEST(FuzzIoctlStream, AnInputDoesTheSameWhateverRanBefore) {
+  EXPECT_THAT(order_matters<OutcomeCounts>(corpus("ioctl_stream"),
+                                           [](auto const& bytes, auto& counts) { run_ioctl_stream(bytes, counts); }),
+              testing::IsEmpty());
 }
 
 TEST(FuzzIoctlStream, RandomStreamsHold) {
