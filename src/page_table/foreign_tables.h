@@ -17,7 +17,7 @@ class ForeignTables {
  public:
   ForeignTables(MemoryView const& view, bool big_endian, UserTableSource* source,
                 std::uint64_t budget = PageTable::default_budget)
-      : view_(view),
+      : view_(&view),
         source_(source),
         doubtful_(view.doubtful()),
         swapped_(big_endian == (std::endian::native == std::endian::little)),
@@ -34,19 +34,34 @@ class ForeignTables {
   }
   [[nodiscard]] bool exhausted() const { return left_ == 0; }
 
+  // The same memory as somebody sees it who keeps what was found.
+  [[nodiscard]] ForeignTables seen_through(MemoryView const& view) const {
+    ForeignTables copy = *this;
+    copy.view_ = &view;
+    return copy;
+  }
+
   template <class Entry>
-  std::optional<Entry> load(std::uint64_t table, std::uint64_t index) const {
+  bool fetch(std::uint64_t table, std::uint64_t index, Entry& e) const {
     if (left_ != PageTable::no_limit) {
-      if (left_ == 0) return std::nullopt;
+      if (left_ == 0) return false;
       left_--;
     }
     Entry* const word = locate<Entry>(table, index, Access::reading());
-    if (word == nullptr) return std::nullopt;
-    if (doubtful_) {
+    if (word == nullptr) return false;
+    if (doubtful_) [[unlikely]] {
       auto const loaded = load_doubtful(word);
-      return loaded ? std::optional(in_order(*loaded)) : std::nullopt;
+      e = in_order(loaded.value_or(0));
+      return loaded.has_value();
     }
-    return in_order(__atomic_load_n(word, __ATOMIC_ACQUIRE));
+    e = in_order(__atomic_load_n(word, __ATOMIC_ACQUIRE));
+    return true;
+  }
+
+  template <class Entry>
+  std::optional<Entry> load(std::uint64_t table, std::uint64_t index) const {
+    Entry e = 0;
+    return fetch(table, index, e) ? std::optional(e) : std::nullopt;
   }
 
   template <class Entry>
@@ -90,7 +105,7 @@ class ForeignTables {
  private:
   template <class Entry>
   Entry* locate(std::uint64_t table, std::uint64_t index, Access access) const {
-    Chunk const chunk = view_.locate(table + index * sizeof(Entry), access);
+    Chunk const chunk = view_->locate(table + index * sizeof(Entry), access);
     if (!chunk || chunk.length < sizeof(Entry) || reinterpret_cast<std::uintptr_t>(chunk.data) % sizeof(Entry) != 0)
       return nullptr;
     return reinterpret_cast<Entry*>(chunk.data);
@@ -103,7 +118,7 @@ class ForeignTables {
     return static_cast<Entry>(__builtin_bswap32(static_cast<std::uint32_t>(e)));
   }
 
-  MemoryView const& view_;
+  MemoryView const* view_;
   UserTableSource* source_;
   bool doubtful_;
   bool swapped_;

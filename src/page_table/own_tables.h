@@ -21,6 +21,12 @@ class OwnTables {
   }
 
   template <class Entry>
+  bool fetch(std::uint64_t table, std::uint64_t index, Entry& e) const {
+    e = __atomic_load_n(word<Entry>(table, index), __ATOMIC_ACQUIRE);
+    return true;
+  }
+
+  template <class Entry>
   Exchange exchange(std::uint64_t table, std::uint64_t index, Entry& expected, Entry desired) {
     bool const done =
         __atomic_compare_exchange_n(word<Entry>(table, index), &expected, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);

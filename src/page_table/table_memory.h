@@ -24,6 +24,8 @@ template <class M, class Entry>
 concept TableReader = requires(M& m, std::uint64_t table, std::uint64_t index, Entry e, Entry& expected) {
   // one word, loaded atomically with acquire order; nothing if the table cannot be reached
   { m.template load<Entry>(table, index) } -> std::same_as<std::optional<Entry>>;
+  // the same; false if the table cannot be reached. For walks, whose words stay in registers like this.
+  { m.template fetch<Entry>(table, index, expected) } -> std::same_as<bool>;
   // compare-and-swap, release
   { m.template exchange<Entry>(table, index, expected, e) } -> std::same_as<Exchange>;
 };

@@ -23,6 +23,12 @@ concept BudgetedMemory = requires(M const& m, std::uint64_t words) {
   { m.exhausted() } -> std::same_as<bool>;
 };
 
+// Memory that is read through a view, and may be through another one of the same.
+template <class M>
+concept ViewedMemory = requires(M const& m, MemoryView const& view) {
+  { m.seen_through(view) } -> std::same_as<M>;
+};
+
 template <PageTableFormat F>
 TableShape shape_of(F const& f) {
   Geometry const& g = f.geometry();
@@ -65,7 +71,13 @@ class TypedPageTable : public PageTable {
   std::uint64_t root() const override { return root_; }
   std::string describe(std::uint64_t entry) const override { return names_of_bits(format_, entry); }
 
-  Walk walk(std::uint64_t input, Access access, Update update) const override {
+  Walk walk(std::uint64_t input, Access access, Update update, MemoryView const* reader) const override {
+    if constexpr (ViewedMemory<M>) {
+      if (reader != nullptr) {
+        M memory = memory_.seen_through(*reader);
+        return Walker(format_).walk(memory, root_, input, access, update);
+      }
+    }
     return Walker(format_).walk(memory_, root_, input, access, update);
   }
 

@@ -1,6 +1,7 @@
 // The walk: from an input address to a leaf, in any format, over any reader.
 #pragma once
 #include <array>
+#include <optional>
 
 #include "page_table/format.h"
 #include "page_table/table_memory.h"
@@ -28,22 +29,11 @@ class Walker {
   template <TableReader<Entry> M, class Observer = NoObserver>
   [[nodiscard]] Walk walk(M& memory, std::uint64_t root, std::uint64_t input, Access access, Update update = Update::no,
                           Observer&& observe = {}) const {
-    for (unsigned attempt = 0; attempt < maximum_attempts; attempt++) {
-      Path path;
-      Walk const result = descend(memory, root, input, access, path, observe);
-      if constexpr (UpdatesEntries<F>) {
-        if (result.ok() && update == Update::yes) {
-          switch (touch(memory, path, access.write)) {
-            case Exchange::done: return result;
-            case Exchange::changed: continue;
-            case Exchange::unreachable: return failed(result, Reason::table_unreachable);
-          }
-        }
-      }
-      return result;
+    if constexpr (UpdatesEntries<F>) {
+      if (update == Update::yes) return walk_and_touch(memory, root, input, access, observe);
     }
-    // An owner who keeps changing the entries under the walker gets a fault, not an endless loop.
-    return Walk{.reason = Reason::table_unreachable};
+    NoPath path;
+    return descend(memory, root, input, access, path, observe);
   }
 
  private:
@@ -56,65 +46,86 @@ class Walker {
     std::uint8_t level;
   };
   struct Path {
-    std::array<Step, maximum_levels> step{};
+    std::array<Step, maximum_levels> step;  // set up to length
     unsigned length = 0;
+    void add(std::uint64_t table, std::uint64_t index, Entry entry, unsigned level) {
+      step[length++] = {table, index, entry, static_cast<std::uint8_t>(level)};
+    }
   };
+  struct NoPath {
+    void add(std::uint64_t, std::uint64_t, Entry, unsigned) {}
+  };
+
+  template <class M, class Observer>
+  Walk walk_and_touch(M& memory, std::uint64_t root, std::uint64_t input, Access access, Observer&& observe) const
+    requires UpdatesEntries<F>
+  {
+    for (unsigned attempt = 0; attempt < maximum_attempts; attempt++) {
+      Path path;
+      Walk const result = descend(memory, root, input, access, path, observe);
+      if (!result.ok()) return result;
+      switch (touch(memory, path, access.write)) {
+        case Exchange::done: return result;
+        case Exchange::changed: continue;
+        case Exchange::unreachable: return failed(result, Reason::table_unreachable);
+      }
+    }
+    // An owner who keeps changing the entries under the walker gets a fault, not an endless loop.
+    return Walk{.reason = Reason::table_unreachable};
+  }
 
   static Walk failed(Walk walk, Reason reason) {
     walk.reason = reason;
     return walk;
   }
 
-  template <class M, class Observer>
-  Walk descend(M& memory, std::uint64_t root, std::uint64_t input, Access access, Path& path, Observer&& observe) const {
+  template <class M, class P, class Observer>
+  Walk descend(M& memory, std::uint64_t root, std::uint64_t input, Access access, P& path, Observer&& observe) const {
     Geometry const& g = format_.geometry();
-    Walk result;
     unsigned l = g.top();
-    result.level = static_cast<std::uint8_t>(l);
-    if (!g.contains(input)) return failed(result, Reason::out_of_range);
+    if (!g.contains(input)) return Walk{.reason = Reason::out_of_range, .level = static_cast<std::uint8_t>(l)};
     Access rights = Access::both();
     std::uint64_t table = root;
     for (;;) {
       std::uint64_t const i = g.index(l, input);
-      std::optional<Entry> const loaded = memory.template load<Entry>(table, i);
-      observe(l, table, i, loaded);
-      result.level = static_cast<std::uint8_t>(l);
-      result.size_lg2 = g.level[l].shift;
-      result.entry_address = table + i * sizeof(Entry);
-      result.entry = loaded.value_or(0);
-      if (!loaded) return failed(result, Reason::table_unreachable);
-      Entry const e = *loaded;
+      Entry e = 0;
+      bool const reached = memory.template fetch<Entry>(table, i, e);
+      observe(l, table, i, reached ? std::optional(e) : std::nullopt);
+      auto const ended = [&g, table, i, e, l](Reason reason, unsigned hole_level) {
+        return Walk{.reason = reason,
+                    .level = static_cast<std::uint8_t>(l),
+                    .size_lg2 = g.level[hole_level].shift,
+                    .entry_address = table + i * sizeof(Entry),
+                    .entry = e};
+      };
+      if (!reached) [[unlikely]]
+        return ended(Reason::table_unreachable, l);
       EntryKind const kind = format_.kind(e, l);
-      if (kind == EntryKind::leaf) {
-        path.step[path.length++] = {table, i, e, static_cast<std::uint8_t>(l)};
-        return leaf(result, e, l, input, access, rights);
+      if (kind != EntryKind::table) {
+        if (kind == EntryKind::leaf) [[likely]] {
+          path.add(table, i, e, l);
+          return leaf(ended(Reason::none, l), e, l, input, access, rights);
+        }
+        if (kind == EntryKind::empty) return ended(Reason::not_mapped, l);
+        if constexpr (ExplainsMalformed<F>) return ended(format_.reason(e, l), l);
+        return ended(Reason::malformed, l);
       }
-      if (kind == EntryKind::empty) return failed(result, Reason::not_mapped);
-      if (kind == EntryKind::malformed) {
-        if constexpr (ExplainsMalformed<F>) return failed(result, format_.reason(e, l));
-        return failed(result, Reason::malformed);
-      }
-      path.step[path.length++] = {table, i, e, static_cast<std::uint8_t>(l)};
+      path.add(table, i, e, l);
       if constexpr (CombinesRights<F>) rights = rights & format_.table_rights(e, l);
-      table = format_.table_address(e, l);
+      std::uint64_t const next_table = format_.table_address(e, l);
       if constexpr (SkipsLevels<F>) {
         unsigned const next = format_.next_level(e, l);
-        // Input bits of skipped levels must be zero.
-        for (unsigned skipped = l - 1; skipped > next; skipped--) {
-          if (g.index(skipped, input) == 0) continue;
-          result.size_lg2 = g.level[skipped].shift;  // the first of these bits makes the hole
-          return failed(result, Reason::not_mapped);
-        }
+        // Input bits of skipped levels must be zero: the first of them that is not makes the hole.
+        for (unsigned skipped = l - 1; skipped > next; skipped--)
+          if (g.index(skipped, input) != 0) return ended(Reason::not_mapped, skipped);
         l = next;
       } else {
+        if constexpr (HasPartialTables<F>) {
+          if (!format_.table_holds(e, l, g.index(l - 1, input))) return ended(Reason::not_mapped, l - 1);
+        }
         l--;
       }
-      if constexpr (HasPartialTables<F>) {
-        if (!format_.table_holds(e, l + 1, g.index(l, input))) {
-          result.size_lg2 = g.level[l].shift;
-          return failed(result, Reason::not_mapped);
-        }
-      }
+      table = next_table;
     }
   }
 

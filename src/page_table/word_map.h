@@ -30,6 +30,13 @@ class WordMap {
   }
 
   template <class Entry>
+  bool fetch(std::uint64_t table, std::uint64_t index, Entry& e) {
+    auto const loaded = load<Entry>(table, index);
+    e = loaded.value_or(0);
+    return loaded.has_value();
+  }
+
+  template <class Entry>
   Exchange exchange(std::uint64_t table, std::uint64_t index, Entry& expected, Entry e) {
     std::uint64_t* const word = find(table + index * 8);
     if (word == nullptr) return Exchange::unreachable;

@@ -35,6 +35,11 @@ class RecordingTables {
   }
 
   template <class Entry>
+  bool fetch(std::uint64_t table, std::uint64_t index, Entry& e) const {
+    return tables_.fetch<Entry>(table, index, e);
+  }
+
+  template <class Entry>
   Exchange exchange(std::uint64_t table, std::uint64_t index, Entry& expected, Entry desired) {
     recorder_->before_exchange();
     Exchange const outcome = tables_.exchange<Entry>(table, index, expected, desired);

@@ -83,8 +83,9 @@ class PageTable {
   [[nodiscard]] virtual TableShape const& shape() const = 0;
   [[nodiscard]] virtual std::uint64_t root() const = 0;
 
-  // Translates one input. An access that asks for nothing is not checked for permission.
-  virtual Walk walk(std::uint64_t input, Access access, Update update) const = 0;
+  // Translates one input. An access that asks for nothing is not checked for permission. `reader`: the memory that a user's table
+  // lies in, as somebody sees it who keeps what was found there; nullptr: as it was given to open().
+  virtual Walk walk(std::uint64_t input, Access access, Update update, MemoryView const* reader = nullptr) const = 0;
 
   // The same without updates, and what was read at each level on the way. ENOMEM.
   virtual Result<Walk> explain(std::uint64_t input, Access access, std::vector<WalkStep>& steps) const = 0;
