@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "device/lookaside.h"
 #include "device/page_waits.h"
 #include "swiommu/device/port.h"
 
@@ -28,7 +29,8 @@ Result<void> Device::check(std::shared_ptr<Domain> const& domain, std::optional<
   if (pasid && (*pasid & ~low_bits(options_.pasid_bits)) != 0) return fail(EINVAL, "the PASID is wider than the device's PASIDs");
   if (domain->host().grace.uses_membarrier() != host_.grace.uses_membarrier())
     return fail(EINVAL, "the domain waits for DMA in another way than the device announces it");
-  if (domain->host().memory != host_.memory) return fail(EINVAL, "the domain belongs to another host than the device");
+  if (domain->host().memory != host_.memory || domain->host().generations != host_.generations)
+    return fail(EINVAL, "the domain belongs to another host than the device");
   return refuse_inside_guard();
 }
 
@@ -102,7 +104,6 @@ Result<void> Device::ready(std::shared_ptr<Domain> const& domain) {
 
 // Puts `domain`, or nothing, in the place of what is attached at `key`.
 void Device::exchange(std::uint64_t key, std::shared_ptr<Domain> domain) noexcept {
-  last_serial_++;
   std::shared_ptr<Domain> old;
   for (Attachment const& attachment : *owned_) {
     if (attachment.key == key)
@@ -110,8 +111,9 @@ void Device::exchange(std::uint64_t key, std::shared_ptr<Domain> domain) noexcep
     else
       spare_->push_back(attachment);
   }
-  if (domain) spare_->push_back({key, last_serial_, key == no_pasid && domain->directs_pasids(), std::move(domain)});
+  if (domain) spare_->push_back({key, key == no_pasid && domain->directs_pasids(), std::move(domain)});
   attachments_.store(spare_.get(), std::memory_order_seq_cst);
+  for (KeptTranslations* const kept : kept_) kept->look_again();
   host_.grace.wait(ports_);
   {
     Lock const lock(reading_);
@@ -123,7 +125,7 @@ void Device::exchange(std::uint64_t key, std::shared_ptr<Domain> domain) noexcep
 
 Result<void> Device::listen(Domain& domain) {
   for (std::size_t n = 0; n < ports_.size(); n++) {
-    auto added = domain.add_listener(*ports_[n]);
+    auto added = domain.add_listener(*ports_[n], kept_[n]);
     if (added) continue;
     stop_listening(domain, n);
     return added;
@@ -138,16 +140,20 @@ void Device::stop_listening(Domain& domain, std::size_t ports) noexcept {
 Result<std::unique_ptr<Port>> Device::open_port() {
   SWIOMMU_TRY(refuse_inside_guard());
   return guarded([&]() -> Result<std::unique_ptr<Port>> {
-    std::unique_ptr<Port> port(new Port(shared_from_this(), host_));
+    auto kept = Lookaside::create(host_);
+    if (!kept) return std::unexpected(std::move(kept).error());
+    std::unique_ptr<Port> port(new Port(shared_from_this(), host_, std::move(*kept)));
     Lock const lock(mutex_);
     ports_.reserve(ports_.size() + 1);
+    kept_.reserve(kept_.size() + 1);
     for (std::size_t n = 0; n < owned_->size(); n++) {
-      auto added = (*owned_)[n].domain->add_listener(port->epoch_);
+      auto added = (*owned_)[n].domain->add_listener(port->epoch_, port->kept_.get());
       if (added) continue;
       while (n-- > 0) (*owned_)[n].domain->remove_listener(port->epoch_);
       return std::unexpected(std::move(added).error());
     }
     ports_.push_back(&port->epoch_);
+    kept_.push_back(port->kept_.get());
     port->open_ = true;
     return port;
   });
@@ -163,6 +169,7 @@ void Device::close(Port& port) noexcept {
   Lock const lock(mutex_);
   for (Attachment const& attachment : *owned_) attachment.domain->remove_listener(port.epoch_);
   std::erase(ports_, &port.epoch_);
+  std::erase(kept_, port.kept_.get());
 }
 
 }  // namespace swiommu

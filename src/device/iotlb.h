@@ -1,51 +1,156 @@
-// The translations that one port has cached.
+// Translations that are kept: a set-associative table for each of three sizes of block, so that a large leaf takes one entry.
 //
-// Nothing in here is ever invalidated from outside: an entry carries the generation of its domain and the serial number of the
-// attachment at the time of its walk, and is of use only as long as both are current. So the invalidating side writes one
-// word of the domain, and the port writes only its own memory.
+// One thread looks up and inserts; any thread may forget. An entry is two words. The tag says which block of inputs and under
+// which number they are kept, and is the only word that another thread writes: 0, nothing. How forgetting and inserting at the
+// same time come out right is the business of lookaside.h.
+//
+//   tag      63 number of the block 12 | 11 number of the context 0    never 0: contexts count from 1
+//   offset   63 pointer - input     12 |  2 present, 1 write, 0 read   both are multiples of 4 KiB
 #pragma once
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 
 #include "swiommu/base/access.h"
+#include "swiommu/base/bits.h"
 #include "swiommu/base/range.h"
+#include "swiommu/device/last_translation.h"
+#include "swiommu/memory/mapping.h"
 
 namespace swiommu {
 
 class Iotlb {
  public:
-  struct Entry {
-    Range iovas{1, 0};             // empty
-    std::byte* data = nullptr;     // of iovas.start
-    std::uint64_t attachment = 0;  // serial number, never 0
-    std::uint64_t generation = 0;
-    Access granted;             // what may be done without another walk: writing only after a walk that marked dirty
-    std::uint32_t context = 0;  // see context_of()
+  static constexpr std::uint32_t most_contexts = 4095;
 
-    [[nodiscard]] bool serves(std::uint64_t iova, Access access, std::uint64_t serial, std::uint64_t current,
-                              std::uint32_t of) const {
-      return iovas.contains(iova) && attachment == serial && generation == current && granted.covers(access) && context == of;
-    }
+  // The blocks that an entry can stand for, largest first.
+  struct Size {
+    std::uint8_t block_lg2;
+    std::uint8_t sets_lg2;
   };
+  static constexpr std::array<Size, 3> sizes{{{30, 7}, {21, 9}, {12, 15}}};
 
-  // Which of an attachment's translations: those of what is attached itself, or those of a PASID that its domain directs.
-  static constexpr std::uint32_t context_of(std::optional<std::uint32_t> directed) { return directed ? *directed + 1 : 0; }
+  // What is kept of one input, whose byte is at input + (offset without its low 12 bits).
+  struct Found {
+    std::uint64_t offset = 0;
+    std::uint64_t rest = 0;  // of the block's bytes behind the first; 0: nothing is kept that allows the access
 
-  // The entry that may serve this iova; whether it does is for serves() to say.
-  [[nodiscard]] Entry const& look_up(std::uint64_t iova, std::uint64_t serial, std::uint32_t context) const {
-    return entries_[slot(iova, serial, context)];
+    [[nodiscard]] explicit operator bool() const { return rest != 0; }
+    [[nodiscard]] std::byte* data(std::uint64_t input) const { return std::bit_cast<std::byte*>(input + align_down(offset, 12)); }
+  };
+  // Takes address space; memory only where entries are. ENOMEM.
+  static Result<Iotlb> create() {
+    auto memory = Mapping::zeros(bytes);
+    if (!memory) return std::unexpected(std::move(memory).error());
+    return Iotlb(std::move(*memory));
   }
-  void insert(std::uint64_t iova, Entry const& entry) { entries_[slot(iova, entry.attachment, entry.context)] = entry; }
+
+  [[nodiscard, gnu::always_inline]] Found find(std::uint64_t input, std::uint64_t rights, std::uint32_t context) const {
+    Found found;
+    if (!find_in<0>(input, rights, context, found) && !find_in<1>(input, rights, context, found))
+      find_in<2>(input, rights, context, found);
+    return found;
+  }
+
+  // Keeps a block of sizes[n]. `data` is what its first input leads to, and as aligned as a page.
+  void insert(std::size_t n, std::uint64_t input, std::byte* data, Access granted, std::uint32_t context) {
+    unsigned const lg2 = sizes[n].block_lg2;
+    std::uint64_t const wanted = tag(input, lg2, context);
+    std::uint64_t const offset = std::bit_cast<std::uint64_t>(data) - align_down(input, lg2);
+    store(used_, load(used_) | bit(n));
+    Set& set = at(n, input >> lg2);
+    Entry* entry = &set[0];
+    if (load(set[1].tag) == wanted) {
+      entry = &set[1];
+    } else if (load(set[0].tag) != wanted) {
+      // the newer one goes to the second place, the older one is gone
+      store(set[1].tag, 0);
+      store(set[1].offset, set[0].offset);
+      store(set[1].tag, load(set[0].tag));
+    }
+    store(entry->tag, 0);
+    store(entry->offset, offset | LastTranslation::rights_of(granted));
+    store(entry->tag, wanted);
+  }
+
+  // Forgets what insert() has just put in the set of an input, and what it has moved there.
+  void drop(std::size_t n, std::uint64_t input) {
+    for (Entry& entry : at(n, input >> sizes[n].block_lg2)) store(entry.tag, 0);
+  }
+
+  // Forgets all blocks that have inputs in the range, of every context. Any thread. Takes time for each page of the range.
+  void forget(Range inputs) {
+    for (std::size_t n = 0; n < sizes.size(); n++) {
+      if (!used(n)) continue;
+      std::uint64_t const last = inputs.last >> sizes[n].block_lg2;
+      for (std::uint64_t block = inputs.start >> sizes[n].block_lg2;; block++) {
+        for (Entry& entry : at(n, block))
+          if (load(entry.tag) >> context_bits == block) store(entry.tag, 0);
+        if (block == last) break;
+      }
+    }
+  }
+
+  // Forgets everything.
+  void clear() {
+    for (std::size_t n = 0; n < sizes.size(); n++) {
+      if (!used(n)) continue;
+      for (std::size_t i = 0; i < bit(sizes[n].sets_lg2); i++)
+        for (Entry& entry : sets(n)[i])
+          if (load(entry.tag) != 0) store(entry.tag, 0);
+    }
+  }
 
  private:
-  static constexpr unsigned size_lg2 = 10;
-  static std::size_t slot(std::uint64_t iova, std::uint64_t serial, std::uint32_t context) {
-    return ((iova >> 12) + (serial + context) * 0x9e5) & low_bits(size_lg2);
+  struct Entry {
+    std::uint64_t tag;
+    std::uint64_t offset;
+  };
+  using Set = std::array<Entry, 2>;
+
+  static constexpr unsigned context_bits = 12;
+  // Where the sets of each size begin, and end.
+  static constexpr std::array<std::size_t, sizes.size() + 1> first_set = [] {
+    std::array<std::size_t, sizes.size() + 1> first{};
+    for (std::size_t n = 0; n < sizes.size(); n++) first[n + 1] = first[n] + bit(sizes[n].sets_lg2);
+    return first;
+  }();
+  static constexpr std::size_t bytes = first_set.back() * sizeof(Set);
+
+  explicit Iotlb(Mapping memory) : memory_(std::move(memory)), sets_(reinterpret_cast<Set*>(memory_.data())) {}
+
+  static std::uint64_t load(std::uint64_t const& word) { return __atomic_load_n(&word, __ATOMIC_RELAXED); }
+  static void store(std::uint64_t& word, std::uint64_t value) { __atomic_store_n(&word, value, __ATOMIC_RELAXED); }
+
+  static std::uint64_t tag(std::uint64_t input, unsigned lg2, std::uint32_t context) {
+    return input >> lg2 << context_bits | context;
+  }
+  template <std::size_t n>
+  [[gnu::always_inline]] bool find_in(std::uint64_t input, std::uint64_t rights, std::uint32_t context, Found& found) const {
+    if ((load(used_) & bit(n)) == 0) return false;
+    constexpr unsigned lg2 = sizes[n].block_lg2;
+    std::uint64_t const wanted = tag(input, lg2, context);
+    Set const& set = at(n, input >> lg2);
+    // Without a branch: which of the two it is follows no pattern.
+    Entry const& entry = set[load(set[1].tag) == wanted ? 1 : 0];
+    std::uint64_t const offset = load(entry.offset);
+    if (load(entry.tag) != wanted || (rights & ~offset) != 0) return false;
+    found = {offset, low_bits(lg2)};
+    return true;
   }
 
-  std::array<Entry, std::size_t{1} << size_lg2> entries_{};
+  [[nodiscard]] bool used(std::size_t n) const { return (load(used_) & bit(n)) != 0; }
+  [[nodiscard]] Set* sets(std::size_t n) const { return sets_ + first_set[n]; }
+  // Neighbours have sets of their own; what lies a multiple of the table's reach apart is spread by the bits above.
+  [[nodiscard]] Set& at(std::size_t n, std::uint64_t block) const {
+    unsigned const lg2 = sizes[n].sets_lg2;
+    return sets(n)[(block ^ block >> lg2) & low_bits(lg2)];
+  }
+
+  Mapping memory_;
+  Set* sets_;
+  std::uint64_t used_ = 0;  // bit n: blocks of sizes[n] have been kept
 };
 
 }  // namespace swiommu

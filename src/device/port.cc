@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstring>
 
-#include "device/iotlb.h"
+#include "device/lookaside.h"
 #include "device/page_waits.h"
 #include "swiommu/base/function_ref.h"
 #include "swiommu/memory/device_range.h"
@@ -29,6 +29,8 @@ bool may_be_asked_for(Reason reason) {
   return reason == Reason::not_mapped || reason == Reason::permission || reason == Reason::access_flag;
 }
 
+std::uint64_t key_of(std::optional<Pasid> pasid) { return pasid ? *pasid : no_pasid; }
+
 // The block around `iova` without what is beyond the edges of `hole`.
 Range without(Range block, Range hole, std::uint64_t iova) {
   if (!block.overlaps(hole)) return block;
@@ -37,11 +39,12 @@ Range without(Range block, Range hole, std::uint64_t iova) {
 
 }  // namespace
 
-Port::Port(std::shared_ptr<Device> device, Host const& host)
+Port::Port(std::shared_ptr<Device> device, Host const& host, std::unique_ptr<Lookaside> kept)
     : device_(std::move(device)),
       host_(host),
       epoch_(host.grace),
-      iotlb_(std::make_unique<Iotlb>()),
+      kept_(std::move(kept)),
+      last_(kept_->last),
       doubtful_(host.memory->doubtful()),
       moves_seen_(host.memory->moves() != nullptr ? host.memory->moves()->version() : 0) {}
 
@@ -49,12 +52,8 @@ Port::~Port() {
   if (open_) device_->close(*this);
 }
 
-std::expected<Chunk, FaultRecord> Port::translate(Guard const&, Iova iova, Access access, std::optional<Pasid> pasid) {
-  return find(iova, access, pasid, nullptr);
-}
-
-inline Port::Serving Port::serving(std::optional<Pasid> pasid) const {
-  std::uint64_t const key = pasid ? *pasid : no_pasid;
+Port::Serving Port::serving(std::optional<Pasid> pasid) const {
+  std::uint64_t const key = key_of(pasid);
   Device::Attachments const& attachments = *device_->attachments_.load(std::memory_order_acquire);
   for (Attachment const& attachment : attachments)
     if (attachment.key == key) return {&attachment, {}};
@@ -64,62 +63,45 @@ inline Port::Serving Port::serving(std::optional<Pasid> pasid) const {
   return {};
 }
 
-inline std::expected<Chunk, FaultRecord> Port::find(Iova iova, Access access, std::optional<Pasid> pasid, DeviceTarget* target) {
+Chunk Port::find_kept(std::uint64_t iova, std::uint64_t rights, std::uint64_t key) noexcept {
+  return kept_->find(iova, rights, key);
+}
+
+std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, std::optional<Pasid> pasid,
+                                             DeviceTarget* target) {
+  // Before everything that it counts the changes of: what is found then is not kept if it changes meanwhile.
+  std::uint64_t const changes = kept_->changes();
   Serving const found = serving(pasid);
   if (found.attachment == nullptr)
     return std::unexpected(FaultRecord{.device = device_->options().requester_id,
                                        .pasid = pasid,
-                                       .iova = iova.value,
+                                       .iova = iova,
                                        .access = access,
                                        .reason = Reason::configuration});
-  Attachment const& attachment = *found.attachment;
-  std::uint32_t const context = Iotlb::context_of(found.directed);
-  Iotlb::Entry const& entry = iotlb_->look_up(iova.value, attachment.serial, context);
-  if (entry.serves(iova.value, access, attachment.serial, attachment.domain->generation(), context))
-    return Chunk{entry.data + (iova.value - entry.iovas.start), entry.iovas.last - iova.value + 1};
-  return walk(iova.value, access, pasid, found, target);
-}
+  Domain const& domain = *found.attachment->domain;
+  std::uint32_t const context = kept_->set_context(key_of(pasid), changes, domain.generation(), found.directed);
+  // It may only be that something else has changed since the last time.
+  if (Chunk const kept = kept_->find(iova, LastTranslation::rights_of(access), key_of(pasid))) return kept;
 
-std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, std::optional<Pasid> pasid,
-                                             Serving const& serving, DeviceTarget* target) {
   walks_++;
-  Attachment const& attachment = *serving.attachment;
-  Domain const& domain = *attachment.domain;
-  // Before the walk: if the domain changes meanwhile, what we cache is of the old generation and serves nobody.
-  std::uint64_t const generation = domain.generation();
   std::optional<Range> const& messages = device_->options().interrupt_range;
   Translation t{.reason = Reason::out_of_range, .where = &domain};
-  if (!messages || !messages->contains(iova)) t = domain.translate(iova, access, Update::yes, serving.directed);
-  Chunk chunk;
+  if (!messages || !messages->contains(iova)) t = domain.translate(iova, access, Update::yes, found.directed, kept_.get());
   if (t.ok()) {
-    chunk = host_.memory->locate(t.output, access);
-    if (!chunk) {
-      if (FoundDevice found = target != nullptr ? host_.memory->device_range(t.output) : FoundDevice()) {
-        Range const range = found.range();
-        std::uint64_t const rest = std::min(Range::block(iova, t.size_lg2).last - iova, range.last - t.output);  // less one
-        *target = {std::move(found), t.output - range.start, rest + 1};
-      }
-      t.reason = Reason::output_unreachable;
+    Range block = Range::block(iova, t.size_lg2);
+    if (messages) block = without(block, *messages, iova);
+    if (Chunk const chunk = kept_->keep(iova, block, t, access, context, changes)) return chunk;
+    if (FoundDevice device = target != nullptr ? host_.memory->device_range(t.output) : FoundDevice()) {
+      Range const range = device.range();
+      std::uint64_t const rest = std::min(block.last - iova, range.last - t.output);  // less one
+      *target = {std::move(device), t.output - range.start, rest + 1};
     }
+    t.reason = Reason::output_unreachable;
   }
-  if (!t.ok()) {
-    FaultRecord record = fault_of(domain, t, iova, access);
-    record.device = device_->options().requester_id;
-    record.pasid = pasid;
-    return std::unexpected(record);
-  }
-  Range block = Range::block(iova, t.size_lg2);
-  if (messages) block = without(block, *messages, iova);
-  std::uint64_t const rest = std::min(block.last - iova, chunk.length - 1);  // less one
-  // Accesses usually go on upwards, but may come back to the start of the page: include it if it lies in the same row.
-  std::uint64_t const back = iova - std::max(block.start, align_down(iova, 12));
-  Chunk const page = host_.memory->locate(t.output - back, access);
-  std::uint64_t const before = page && page.length > back && page.data + back == chunk.data ? back : 0;
-  // A later write walks again, to mark the page dirty; reading needs no more marks than any walk has made.
-  Access const granted{t.attributes.access.read, access.write};
-  iotlb_->insert(iova, {Range{iova - before, iova + rest}, chunk.data - before, attachment.serial, generation, granted,
-                        Iotlb::context_of(serving.directed)});
-  return Chunk{chunk.data, rest + 1};
+  FaultRecord record = fault_of(domain, t, iova, access);
+  record.device = device_->options().requester_id;
+  record.pasid = pasid;
+  return std::unexpected(record);
 }
 
 // The translation leads to memory that is not there.

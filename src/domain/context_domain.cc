@@ -44,17 +44,19 @@ void ContextDomain::parent_lost(Range) noexcept {
   make_stale(Range::all());
 }
 
-Translation ContextDomain::look_up(std::uint64_t input, Access access, Update update) const {
+Translation ContextDomain::look_up(std::uint64_t input, Access access, Update update, ParentReader* reader) const {
   auto const context = find(std::nullopt);
-  return context ? through(**context, input, access, update) : context.error();
+  return context ? through(**context, input, access, update, reader) : context.error();
 }
 
-Translation ContextDomain::look_up_pasid(std::uint64_t input, Access access, Update update, std::uint32_t pasid) const {
+Translation ContextDomain::look_up_pasid(std::uint64_t input, Access access, Update update, std::uint32_t pasid,
+                                         ParentReader* reader) const {
   auto const context = find(pasid);
-  return context ? through(**context, input, access, update) : context.error();
+  return context ? through(**context, input, access, update, reader) : context.error();
 }
 
-Translation ContextDomain::through(Context const& context, std::uint64_t input, Access access, Update update) const {
+Translation ContextDomain::through(Context const& context, std::uint64_t input, Access access, Update update,
+                                   ParentReader* reader) const {
   return limited(context.limits, input, access, [&]() -> Translation {
     if (context.base) {
       if (input < *context.base) return {.reason = Reason::out_of_range, .where = this};
@@ -62,11 +64,11 @@ Translation ContextDomain::through(Context const& context, std::uint64_t input, 
       Walk const moved{.size_lg2 = static_cast<std::uint8_t>(alignment_lg2(*context.base)),
                        .attributes = {.access = Access::both()},
                        .output = input - *context.base};
-      return through_parent(*this, moved, access, update);
+      return through_parent(*this, moved, access, update, reader);
     }
     PageTable const* const table = context.tables.serving(input);
     if (table == nullptr) return {.reason = Reason::not_mapped, .where = this};
-    return through_parent(*this, table->walk(input, access, update), access, update);
+    return walk_through_parent(*this, *table, input, access, update, reader);
   });
 }
 

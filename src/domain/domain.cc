@@ -15,8 +15,17 @@ std::string_view name(DomainKind kind) {
   return "unknown";
 }
 
+namespace {
+
+// An invalidation of more is not done input by input: it would cost more than walking again.
+constexpr std::uint64_t few_inputs = std::uint64_t{2} << 20;
+
+std::uint64_t next_generation(Host const& host) { return host.generations->fetch_add(1, std::memory_order_relaxed) + 1; }
+
+}  // namespace
+
 Domain::Domain(Host host, std::shared_ptr<Domain> parent, Limits limits)
-    : host_(std::move(host)), parent_(std::move(parent)), limits_(limits) {}
+    : host_(std::move(host)), parent_(std::move(parent)), limits_(limits), generation_(next_generation(host_)) {}
 
 Domain::~Domain() = default;
 
@@ -37,9 +46,17 @@ Result<void> Domain::join_parent() {
   });
 }
 
-Translation Domain::translate(std::uint64_t input, Access access, Update update, std::optional<std::uint32_t> pasid) const {
-  return limited(limits_, input, access,
-                 [&] { return pasid ? look_up_pasid(input, access, update, *pasid) : look_up(input, access, update); });
+Translation Domain::translate(std::uint64_t input, Access access, Update update, std::optional<std::uint32_t> pasid,
+                              ParentReader* reader) const {
+  return limited(limits_, input, access, [&] {
+    return pasid ? look_up_pasid(input, access, update, *pasid, reader) : look_up(input, access, update, reader);
+  });
+}
+
+Translation Domain::clipped(Limits const& limits, std::uint64_t input, Translation t) {
+  t.attributes.access = t.attributes.access & limits.rights;
+  while (t.size_lg2 > 0 && !limits.aperture.contains(Range::block(input, t.size_lg2))) t.size_lg2--;
+  return t;
 }
 
 Chunk Domain::locate(std::uint64_t address, Access access) const {
@@ -60,9 +77,17 @@ Result<void> Domain::invalidate(Range inputs) {
 }
 
 void Domain::make_stale(Range inputs) noexcept {
-  // Sequentially consistent: before the grace period, whose barrier orders it against every guard.
-  generation_.fetch_add(1, std::memory_order_seq_cst);
   SharedLock const lock(listeners_);
+  bool const few = inputs.last - inputs.start < few_inputs;
+  // Sequentially consistent: before the grace period, whose barrier orders it against every guard.
+  if (!few) generation_.store(next_generation(host_), std::memory_order_seq_cst);
+  for (KeptTranslations* const kept : kept_) {
+    if (kept == nullptr) continue;
+    if (few)
+      kept->forget(inputs);
+    else
+      kept->look_again();
+  }
   for (Domain* const child : children_) child->parent_lost(inputs);
 }
 
@@ -80,12 +105,14 @@ void Domain::wait_for_listeners() noexcept {
 void Domain::parent_lost(Range) noexcept { make_stale(Range::all()); }
 void Domain::parent_gained(Range) noexcept { tell_gained(Range::all()); }
 
-Result<void> Domain::add_listener(Epoch& epoch) {
+Result<void> Domain::add_listener(Epoch& epoch, KeptTranslations* kept) {
   SWIOMMU_TRY(refuse_inside_guard());
   return guarded([&]() -> Result<void> {
-    if (parent_) SWIOMMU_TRY(parent_->add_listener(epoch));
+    if (parent_) SWIOMMU_TRY(parent_->add_listener(epoch, kept));
     try {
       Lock const lock(listeners_);
+      epochs_.reserve(epochs_.size() + 1);
+      kept_.push_back(kept);
       epochs_.push_back(&epoch);
     } catch (std::bad_alloc const&) {
       if (parent_) parent_->remove_listener(epoch);
@@ -99,7 +126,10 @@ void Domain::remove_listener(Epoch& epoch) noexcept {
   {
     Lock const lock(listeners_);
     // One registration of possibly several: a port may reach a parent on more than one way.
-    if (auto const at = std::ranges::find(epochs_, &epoch); at != epochs_.end()) epochs_.erase(at);
+    if (auto const at = std::ranges::find(epochs_, &epoch); at != epochs_.end()) {
+      kept_.erase(kept_.begin() + (at - epochs_.begin()));
+      epochs_.erase(at);
+    }
   }
   if (parent_) parent_->remove_listener(epoch);
 }
@@ -115,7 +145,7 @@ Result<Host> Host::create(std::shared_ptr<MemoryView const> memory) {
   if (!tables) return std::unexpected(std::move(tables).error());
   auto grace = GracePeriod::create();
   if (!grace) return std::unexpected(std::move(grace).error());
-  return Host{std::move(memory), std::move(*tables), *grace};
+  return guarded([&]() -> Result<Host> { return Host{std::move(memory), std::move(*tables), *grace}; });
 }
 
 }  // namespace swiommu

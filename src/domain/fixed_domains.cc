@@ -20,13 +20,13 @@ Result<std::shared_ptr<IdentityDomain>> IdentityDomain::create(std::shared_ptr<D
   });
 }
 
-Translation IdentityDomain::look_up(std::uint64_t input, Access access, Update update) const {
+Translation IdentityDomain::look_up(std::uint64_t input, Access access, Update update, ParentReader* reader) const {
   if (input < base_) return {.reason = Reason::out_of_range, .where = this};
   std::uint64_t const output = input - base_;
   // The block in which adding the base carries nothing: aligned to both sides.
   auto const aligned = static_cast<std::uint8_t>(alignment_lg2(base_));
   if (!parent()) return {.where = this, .output = output, .size_lg2 = aligned, .attributes = {.access = Access::both()}};
-  Translation t = parent()->translate(output, access, update);
+  Translation t = reader != nullptr ? reader->translate(*parent(), output, access) : parent()->translate(output, access, update);
   t.size_lg2 = std::min(t.size_lg2, aligned);
   return t;
 }
@@ -37,6 +37,8 @@ Result<std::shared_ptr<BlockingDomain>> BlockingDomain::create(Host const& host)
   });
 }
 
-Translation BlockingDomain::look_up(std::uint64_t, Access, Update) const { return {.reason = Reason::not_mapped, .where = this}; }
+Translation BlockingDomain::look_up(std::uint64_t, Access, Update, ParentReader*) const {
+  return {.reason = Reason::not_mapped, .where = this};
+}
 
 }  // namespace swiommu

@@ -48,17 +48,26 @@ Result<std::shared_ptr<NestedDomain>> NestedDomain::create(std::shared_ptr<Domai
   });
 }
 
-Translation NestedDomain::look_up(std::uint64_t input, Access access, Update update) const {
+Translation NestedDomain::look_up(std::uint64_t input, Access access, Update update, ParentReader* reader) const {
   PageTable const* const table = table_for(input);
   if (table == nullptr) return {.reason = Reason::not_mapped, .where = this};
-  return through_parent(*this, table->walk(input, access, update), access, update);
+  return walk_through_parent(*this, *table, input, access, update, reader);
 }
 
-Translation through_parent(Domain const& domain, Walk const& walk, Access access, Update update) {
+Translation walk_through_parent(Domain const& domain, PageTable const& table, std::uint64_t input, Access access, Update update,
+                                ParentReader* reader) {
+  if (reader == nullptr) return through_parent(domain, table.walk(input, access, update), access, update);
+  ParentMemory const memory(*reader, *domain.parent());
+  return through_parent(domain, table.walk(input, access, update, &memory), access, update, reader);
+}
+
+Translation through_parent(Domain const& domain, Walk const& walk, Access access, Update update, ParentReader* reader) {
   Translation t{.reason = walk.reason, .where = &domain, .walk = walk, .size_lg2 = walk.size_lg2};
   t.attributes = walk.attributes;
   if (!walk.ok()) return t;
-  Translation const under = domain.parent()->translate(walk.output, access, update);
+  Domain const& parent = *domain.parent();
+  Translation const under =
+      reader != nullptr ? reader->translate(parent, walk.output, access) : parent.translate(walk.output, access, update);
   if (!under.ok()) {
     t.reason =
         under.reason == Reason::not_mapped || under.reason == Reason::out_of_range ? Reason::output_unreachable : under.reason;
@@ -67,6 +76,7 @@ Translation through_parent(Domain const& domain, Walk const& walk, Access access
     return t;
   }
   t.output = under.output;
+  t.data = under.data;
   t.size_lg2 = std::min(walk.size_lg2, under.size_lg2);
   t.attributes.access = walk.attributes.access & under.attributes.access;
   t.attributes.coherent = walk.attributes.coherent || under.attributes.coherent;

@@ -14,7 +14,7 @@ Result<std::shared_ptr<PagingDomain>> PagingDomain::create(Host const& host, For
   });
 }
 
-Translation PagingDomain::look_up(std::uint64_t input, Access access, Update update) const {
+Translation PagingDomain::look_up(std::uint64_t input, Access access, Update update, ParentReader*) const {
   Translation t{.where = this, .walk = table_->walk(input, access, update)};
   t.reason = t.walk.reason;
   t.output = t.walk.output;

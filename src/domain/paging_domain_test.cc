@@ -115,23 +115,41 @@ TEST_F(PagingDomainTest, MayRefuseWhatCannotBeWritten) {
   EXPECT_TRUE(parent->map(pages(1), memory->address(0), {.access = Access::writing()}));
 }
 
-TEST_F(PagingDomainTest, ChangesItsGenerationWhenAndOnlyWhenSomethingGoesStale) {
+// Few inputs are told one by one; what is more, or comes from under the domain, gives it a new generation.
+TEST_F(PagingDomainTest, TellsWhoKeepsTranslationsWhenAndOnlyWhenSomethingGoesStale) {
+  struct Keeper final : KeptTranslations {
+    std::vector<Range> forgotten;
+    unsigned looks = 0;
+    void forget(Range inputs) noexcept override { forgotten.push_back(inputs); }
+    void look_again() noexcept override { looks++; }
+  } keeper;
   auto const child = IdentityDomain::create(domain).value();
-  auto const grandchild = IdentityDomain::create(child).value();
-  auto const changes = [&](auto call) {
-    auto const before = std::array{domain->generation(), child->generation(), grandchild->generation()};
-    EXPECT_TRUE(call());
-    auto const after = std::array{domain->generation(), child->generation(), grandchild->generation()};
-    for (int n = 1; n < 3; n++) EXPECT_EQ(before[n] != after[n], before[0] != after[0]);
-    return before[0] != after[0];
+  Epoch epoch(host.grace);
+  ASSERT_TRUE(child->add_listener(epoch, &keeper));
+  struct Change {
+    bool domain, child;  // has a new generation
+    std::vector<Range> forgotten;
+    unsigned looks;
+    bool operator==(Change const&) const = default;
   };
-  EXPECT_FALSE(changes([&] { return domain->map(pages(0, 4), memory->address(0), read_write); }));
-  EXPECT_TRUE(changes([&] { return domain->replace(pages(0), memory->address(9), read_write); }));
-  EXPECT_TRUE(changes([&] { return domain->unmap(pages(0)); }));
-  EXPECT_TRUE(changes([&] { return domain->invalidate(pages(0)); }));
-  auto const before = domain->generation();
-  ASSERT_TRUE(child->invalidate(Range::all()));  // not the business of what is under it
-  EXPECT_EQ(domain->generation(), before);
+  auto const change = [&](auto call) {
+    keeper.forgotten.clear();
+    keeper.looks = 0;
+    auto const before = std::array{domain->generation(), child->generation()};
+    EXPECT_TRUE(call());
+    return Change{domain->generation() != before[0], child->generation() != before[1], keeper.forgotten, keeper.looks};
+  };
+  EXPECT_EQ(change([&] { return domain->map(pages(0, 4), memory->address(0), read_write); }), (Change{false, false, {}, 0}));
+  Change const small{false, true, {pages(0)}, 1};
+  EXPECT_EQ(change([&] { return domain->replace(pages(0), memory->address(9), read_write); }), small);
+  EXPECT_EQ(change([&] { return domain->unmap(pages(0)); }), small);
+  EXPECT_EQ(change([&] { return domain->invalidate(pages(0)); }), small);
+  EXPECT_EQ(change([&] { return domain->invalidate(Range::all()); }), (Change{true, true, {}, 2}));
+  // not the business of what is under it
+  EXPECT_EQ(change([&] { return child->invalidate(pages(7)); }), (Change{false, false, {pages(7)}, 0}));
+  EXPECT_EQ(change([&] { return child->invalidate(Range::all()); }), (Change{false, true, {}, 1}));
+  child->remove_listener(epoch);
+  EXPECT_EQ(change([&] { return domain->unmap(pages(1)); }), (Change{false, true, {}, 0}));
 }
 
 TEST_F(PagingDomainTest, HarvestsWhatWasWritten) {

@@ -63,7 +63,7 @@ unsigned ShadowDomain::page_lg2() const {
   return std::max(user_->shape().smallest_page_lg2(), shadow_->shape().smallest_page_lg2());
 }
 
-Translation ShadowDomain::look_up(std::uint64_t input, Access access, Update update) const {
+Translation ShadowDomain::look_up(std::uint64_t input, Access access, Update update, ParentReader*) const {
   Walk const walk = shadow_->walk(untagged(input), access, update);
   if (!walk.ok()) {
     // The shadow only knows that there is nothing. The user's own table says why, unless it was changed since.

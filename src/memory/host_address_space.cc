@@ -87,6 +87,7 @@ Result<> HostAddressSpace::register_memory(Range range, bool writable) {
 }
 
 void HostAddressSpace::forget_memory(Range range, bool writable) {
+  removals_.fetch_add(1, std::memory_order_seq_cst);
   readable_.remove(range);
   if (writable) writable_.remove(range);
 }

@@ -80,26 +80,31 @@ class alignas(64) Epoch {
   Epoch& operator=(Epoch const&) = delete;
 
   // Precondition: !active(). No locked instruction, unless exchanges are used.
-  void enter() noexcept {
+  // Returns what leave() is given.
+  std::uint64_t enter() noexcept {
     ++grace_period::guards_held;
     if (exchange_) [[unlikely]] {
-      word_.fetch_add(1, std::memory_order_acq_rel);
-      return;
+      return word_.fetch_add(1, std::memory_order_acq_rel) + 1;
     }
     // Release for the guard before: who waits for its end may see this value instead of leave's. A plain store on x86.
-    word_.store(word_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    std::uint64_t const entered = word_.load(std::memory_order_relaxed) + 1;
+    word_.store(entered, std::memory_order_release);
     std::atomic_signal_fence(std::memory_order_seq_cst);
+    return entered;
   }
 
   // Precondition: active(), entered by this thread.
-  void leave() noexcept {
+  // `entered` saves loading what was stored just before.
+  void leave(std::uint64_t entered) noexcept {
     --grace_period::guards_held;
     if (exchange_) [[unlikely]] {
       word_.fetch_add(1, std::memory_order_acq_rel);
       return;
     }
-    word_.store(word_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    word_.store(entered + 1, std::memory_order_release);
   }
+
+  void leave() noexcept { leave(word_.load(std::memory_order_relaxed)); }
 
   // Is a guard held? Reliable only on the thread that has the port.
   [[nodiscard]] bool active() const noexcept { return inside(word_.load(std::memory_order_relaxed)); }

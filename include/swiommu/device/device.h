@@ -28,7 +28,6 @@ struct DeviceOptions {
 // What one requester id or PASID is attached to. Belongs to the device; ports read it inside their guards.
 struct Attachment {
   std::uint64_t key = 0;        // PASID, or no_pasid
-  std::uint64_t serial = 0;     // a different one for each attachment that the device ever had; never 0
   bool directs_pasids = false;  // serves PASIDs that are not attached themselves
   std::shared_ptr<Domain> domain;
 };
@@ -113,7 +112,7 @@ class Device : public std::enable_shared_from_this<Device> {
   // The next one is built here; empty, with room for what is attached less one, so that detach() needs no memory.
   std::unique_ptr<Attachments> spare_ SWIOMMU_GUARDED_BY(mutex_) = std::make_unique<Attachments>();
   std::atomic<Attachments const*> attachments_{owned_.get()};
-  std::uint64_t last_serial_ SWIOMMU_GUARDED_BY(mutex_) = 0;
+  std::vector<KeptTranslations*> kept_ SWIOMMU_GUARDED_BY(mutex_);  // by each of the ports
   std::vector<Epoch*> ports_ SWIOMMU_GUARDED_BY(mutex_);
   std::unique_ptr<PageWaits> const page_waits_;
 };

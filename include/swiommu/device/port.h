@@ -22,10 +22,11 @@
 #include "swiommu/base/address.h"
 #include "swiommu/device/device.h"
 #include "swiommu/device/fault_record.h"
+#include "swiommu/device/last_translation.h"
 
 namespace swiommu {
 
-class Iotlb;
+class Lookaside;
 
 // How far a transfer got.
 struct DmaResult {
@@ -65,19 +66,22 @@ class Port {
   // The time in which translations of this port may be used. Keep it short: others wait for it. Not recursive.
   class Guard {
    public:
-    explicit Guard(Port& port) : epoch_(port.epoch_) { epoch_.enter(); }
-    ~Guard() { epoch_.leave(); }
+    explicit Guard(Port& port) : epoch_(port.epoch_), entered_(epoch_.enter()) {}
+    ~Guard() { epoch_.leave(entered_); }
     Guard(Guard const&) = delete;
     Guard& operator=(Guard const&) = delete;
 
    private:
     Epoch& epoch_;
+    std::uint64_t const entered_;
   };
 
-  // The bytes behind an iova, as far as they lie in a row: at least one. Usable until `guard` is left. For writing, the dirty
-  // flags are set already. `guard` must be of this port.
-  [[nodiscard]] std::expected<Chunk, FaultRecord> translate(Guard const& guard, Iova iova, Access access,
-                                                            std::optional<Pasid> pasid = std::nullopt);
+  // The bytes behind an iova, as far as they lie in a row: at least one. Usable until the guard is left. For writing, the dirty
+  // flags are set already. The guard must be of this port.
+  [[nodiscard]] std::expected<Chunk, FaultRecord> translate(Guard const&, Iova iova, Access access,
+                                                            std::optional<Pasid> pasid = std::nullopt) {
+    return find(iova, access, pasid, nullptr);
+  }
 
   // For who met a fault in translate() and has left the guard: waits while memory is being moved (memory/moves.h). True: some has
   // been, so translate again. read, write and the atomic operations do this by themselves.
@@ -109,7 +113,7 @@ class Port {
 
  private:
   friend class Device;
-  Port(std::shared_ptr<Device> device, Host const& host);
+  Port(std::shared_ptr<Device> device, Host const& host, std::unique_ptr<Lookaside> kept);
 
   // Where a walk that found no memory led, if that was a device range.
   struct DeviceTarget {
@@ -118,7 +122,15 @@ class Port {
     std::uint64_t length = 0;  // bytes in a row
   };
 
-  std::expected<Chunk, FaultRecord> find(Iova iova, Access access, std::optional<Pasid> pasid, DeviceTarget* target);
+  std::expected<Chunk, FaultRecord> find(Iova iova, Access access, std::optional<Pasid> pasid, DeviceTarget* target) {
+    std::uint64_t const rights = LastTranslation::rights_of(access), key = pasid ? *pasid : no_pasid;
+    if (last_.holds(key) && last_.serves(iova.value, rights)) [[likely]]
+      return last_.chunk(iova.value);
+    if (Chunk const chunk = find_kept(iova.value, rights, key)) [[likely]]
+      return chunk;
+    return walk(iova.value, access, pasid, target);
+  }
+  Chunk find_kept(std::uint64_t iova, std::uint64_t rights, std::uint64_t key) noexcept;
   // What serves DMA with a PASID, or without one.
   struct Serving {
     Attachment const* attachment = nullptr;  // nothing does
@@ -126,8 +138,7 @@ class Port {
   };
   // Inside a guard, and to be used there.
   [[nodiscard]] Serving serving(std::optional<Pasid> pasid) const;
-  std::expected<Chunk, FaultRecord> walk(std::uint64_t iova, Access access, std::optional<Pasid> pasid, Serving const& serving,
-                                         DeviceTarget* target);
+  std::expected<Chunk, FaultRecord> walk(std::uint64_t iova, Access access, std::optional<Pasid> pasid, DeviceTarget* target);
   [[nodiscard]] bool misses(std::uint64_t iova, Access access, std::optional<Pasid> pasid);
   bool ask_for_pages(FaultRecord const& fault, std::uint64_t last, std::optional<std::uint32_t>& pending);
   FaultRecord lost(Iova iova, Access access, std::optional<Pasid> pasid) const;
@@ -140,7 +151,8 @@ class Port {
   std::shared_ptr<Device> const device_;
   Host const host_;
   Epoch epoch_;
-  std::unique_ptr<Iotlb> iotlb_;
+  std::unique_ptr<Lookaside> const kept_;
+  LastTranslation& last_;  // of kept_
   std::uint64_t walks_ = 0;
   bool const doubtful_;  // memory may vanish
   std::uint64_t moves_seen_;

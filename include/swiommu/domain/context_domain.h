@@ -44,11 +44,12 @@ class ContextDomain final : public Domain {
 
   ContextDomain(Host const& host, std::shared_ptr<Domain> parent, std::unique_ptr<ContextSource const> contexts)
       : Domain(host, std::move(parent), {}), source_(std::move(contexts)) {}
-  Translation look_up(std::uint64_t input, Access access, Update update) const override;
-  Translation look_up_pasid(std::uint64_t input, Access access, Update update, std::uint32_t pasid) const override;
+  Translation look_up(std::uint64_t input, Access access, Update update, ParentReader* reader) const override;
+  Translation look_up_pasid(std::uint64_t input, Access access, Update update, std::uint32_t pasid,
+                            ParentReader* reader) const override;
   void parent_lost(Range guest) noexcept override;
 
-  Translation through(Context const& context, std::uint64_t input, Access access, Update update) const;
+  Translation through(Context const& context, std::uint64_t input, Access access, Update update, ParentReader* reader) const;
   std::expected<std::shared_ptr<Context const>, Translation> find(Key pasid) const;
   std::expected<std::shared_ptr<Context const>, Translation> read(Key pasid) const;
 

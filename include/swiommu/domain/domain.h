@@ -26,6 +26,7 @@
 #include "swiommu/base/mutex.h"
 #include "swiommu/base/range.h"
 #include "swiommu/domain/host.h"
+#include "swiommu/domain/kept_translations.h"
 #include "swiommu/page_table/page_table.h"
 
 namespace swiommu {
@@ -43,6 +44,7 @@ struct Translation {
   std::uint64_t output = 0;       // host address of the input
   std::uint8_t size_lg2 = 0;      // the aligned block of inputs around the input that translates alike
   Attributes attributes;          // rights left at the end; memory type of the level closest to the device
+  std::byte* data = nullptr;      // the memory behind the input, where a ParentReader knows it for the whole block
 
   [[nodiscard]] bool ok() const { return reason == Reason::none; }
 };
@@ -67,9 +69,10 @@ class Domain : public MemoryView {
   [[nodiscard]] Limits const& limits() const { return limits_; }
 
   // Translates an input for an access, down to the host address. With Update::yes accessed and dirty flags are written, in
-  // all tables on the way that keep them. A PASID only if directs_pasids().
+  // all tables on the way that keep them. A PASID only if directs_pasids(). `reader`: who keeps translations of the parents, if
+  // anybody does; only with Update::yes.
   [[nodiscard]] Translation translate(std::uint64_t input, Access access, Update update,
-                                      std::optional<std::uint32_t> pasid = std::nullopt) const;
+                                      std::optional<std::uint32_t> pasid = std::nullopt, ParentReader* reader = nullptr) const;
 
   // Does DMA with a PASID that is attached to nothing itself go through the domain of its device, which finds a table for it?
   [[nodiscard]] virtual bool directs_pasids() const { return false; }
@@ -83,26 +86,28 @@ class Domain : public MemoryView {
   // EDEADLK if the calling thread is inside a guard. A shadow domain is brought up to date: see there for more errors.
   virtual Result<void> invalidate(Range inputs);
 
-  // Changes with each invalidation of this domain or of one under it: a cached translation is good as long as the
-  // generation is the one that was read before its walk.
+  // A number that no other domain of the host has, and no other state of this one: a new one with each invalidation of this
+  // domain, or of one under it, that is not of few inputs. A translation that is kept is good as long as the generation is the
+  // one that was read before its walk, and no invalidation of its inputs came between (KeptTranslations).
   [[nodiscard]] std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 
   // Does an access set accessed or dirty flags, in this domain's own tables or in those under it?
   [[nodiscard]] virtual bool keeps_flags() const { return parent_ && parent_->keeps_flags(); }
 
-  // Whoever caches or uses translations registers the epoch that its guards announce themselves in. The domain must outlive
-  // the registration. ENOMEM. EDEADLK. Removing never fails; not inside a guard.
-  Result<void> add_listener(Epoch& epoch);
+  // Whoever uses translations registers the epoch that its guards announce themselves in, and what it keeps of them. The domain
+  // must outlive the registration. ENOMEM. EDEADLK. Removing never fails; not inside a guard.
+  Result<void> add_listener(Epoch& epoch, KeptTranslations* kept = nullptr);
   void remove_listener(Epoch& epoch) noexcept;
 
  protected:
   Domain(Host host, std::shared_ptr<Domain> parent, Limits limits);
 
   // The translation without the limits.
-  [[nodiscard]] virtual Translation look_up(std::uint64_t input, Access access, Update update) const = 0;
+  [[nodiscard]] virtual Translation look_up(std::uint64_t input, Access access, Update update, ParentReader* reader) const = 0;
   // The same with a PASID. Only if directs_pasids().
-  [[nodiscard]] virtual Translation look_up_pasid(std::uint64_t input, Access access, Update update, std::uint32_t pasid) const {
-    (void)input, (void)access, (void)update, (void)pasid;
+  [[nodiscard]] virtual Translation look_up_pasid(std::uint64_t input, Access access, Update update, std::uint32_t pasid,
+                                                  ParentReader* reader) const {
+    (void)input, (void)access, (void)update, (void)pasid, (void)reader;
     return {.reason = Reason::configuration, .where = this};
   }
 
@@ -111,11 +116,12 @@ class Domain : public MemoryView {
   [[nodiscard]] Translation limited(Limits const& limits, std::uint64_t input, Access access, LookUp look_up) const {
     if (!limits.aperture.contains(input)) return {.reason = Reason::out_of_range, .where = this};
     if (!limits.rights.covers(access)) return {.reason = Reason::permission, .where = this};
-    Translation t = look_up();
-    t.attributes.access = t.attributes.access & limits.rights;
-    while (t.size_lg2 > 0 && !limits.aperture.contains(Range::block(input, t.size_lg2))) t.size_lg2--;
-    return t;
+    if (limits.aperture == Range::all() && limits.rights == Access::both()) return look_up();
+    return clipped(limits, input, look_up());
   }
+
+  // What is left of a translation within the limits.
+  static Translation clipped(Limits const& limits, std::uint64_t input, Translation t);
 
   // The parent has dropped, or gained, translations of these guest addresses. Called before the parent's grace period. Both
   // pass it on to the children, unless overridden.
@@ -136,10 +142,11 @@ class Domain : public MemoryView {
   Host const host_;
   std::shared_ptr<Domain> const parent_;
   Limits const limits_;
-  std::atomic<std::uint64_t> generation_{0};
+  std::atomic<std::uint64_t> generation_;
   bool joined_ = false;  // to parent_; used while the domain is made and destroyed
   SharedMutex listeners_;
-  std::vector<Epoch*> epochs_ SWIOMMU_GUARDED_BY(listeners_);  // of this domain and of all above it
+  std::vector<Epoch*> epochs_ SWIOMMU_GUARDED_BY(listeners_);           // of this domain and of all above it
+  std::vector<KeptTranslations*> kept_ SWIOMMU_GUARDED_BY(listeners_);  // of each epoch; nullptr: nothing
   std::vector<Domain*> children_ SWIOMMU_GUARDED_BY(listeners_);
 };
 

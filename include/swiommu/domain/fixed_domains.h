@@ -18,7 +18,7 @@ class IdentityDomain final : public Domain {
  private:
   IdentityDomain(Host const& host, std::shared_ptr<Domain> parent, Limits limits, std::uint64_t base)
       : Domain(host, std::move(parent), limits), base_(base) {}
-  Translation look_up(std::uint64_t input, Access access, Update update) const override;
+  Translation look_up(std::uint64_t input, Access access, Update update, ParentReader* reader) const override;
 
   std::uint64_t const base_;
 };
@@ -32,7 +32,7 @@ class BlockingDomain final : public Domain {
 
  private:
   using Domain::Domain;
-  Translation look_up(std::uint64_t input, Access access, Update update) const override;
+  Translation look_up(std::uint64_t input, Access access, Update update, ParentReader* reader) const override;
 };
 
 }  // namespace swiommu

@@ -46,12 +46,15 @@ class NestedDomain final : public Domain {
 
  private:
   NestedDomain(Host const& host, std::shared_ptr<Domain> parent, Limits limits) : Domain(host, std::move(parent), limits) {}
-  Translation look_up(std::uint64_t input, Access access, Update update) const override;
+  Translation look_up(std::uint64_t input, Access access, Update update, ParentReader* reader) const override;
 
   UserTables tables_;
 };
 
 // Continues a walk that ended at a guest address through the parent; for nested, context and shadow domains.
-Translation through_parent(Domain const& domain, Walk const& walk, Access access, Update update);
+Translation through_parent(Domain const& domain, Walk const& walk, Access access, Update update, ParentReader* reader = nullptr);
+// Walks a user page table of `domain`, whose words lie in its parent, and continues so.
+Translation walk_through_parent(Domain const& domain, PageTable const& table, std::uint64_t input, Access access, Update update,
+                                ParentReader* reader);
 
 }  // namespace swiommu

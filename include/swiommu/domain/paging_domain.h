@@ -43,7 +43,7 @@ class PagingDomain final : public Domain {
  private:
   PagingDomain(Host const& host, std::unique_ptr<PageTable> table, Limits limits)
       : Domain(host, nullptr, limits), table_(std::move(table)) {}
-  Translation look_up(std::uint64_t input, Access access, Update update) const override;
+  Translation look_up(std::uint64_t input, Access access, Update update, ParentReader* reader) const override;
   [[nodiscard]] Result<void> check_rights(Range guest, Attributes attributes) const;
 
   std::unique_ptr<PageTable> const table_;

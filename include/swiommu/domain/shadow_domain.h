@@ -75,7 +75,7 @@ class ShadowDomain final : public Domain {
   struct Step;
 
   ShadowDomain(Host const& host, std::shared_ptr<Domain> parent, UserPageTable const& table, Limits limits, std::uint64_t budget);
-  Translation look_up(std::uint64_t input, Access access, Update update) const override;
+  Translation look_up(std::uint64_t input, Access access, Update update, ParentReader* reader) const override;
   void parent_lost(Range guest) noexcept override { follow_parent(guest); }
   void parent_gained(Range guest) noexcept override { follow_parent(guest); }
   void follow_parent(Range guest) noexcept SWIOMMU_EXCLUDES(mutex_);

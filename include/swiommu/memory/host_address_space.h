@@ -109,6 +109,7 @@ class HostAddressSpace final : public MemoryView {
   [[nodiscard]] bool doubtful() const override { return doubtful_.load(std::memory_order_relaxed); }
 
   [[nodiscard]] Moves* moves() const override { return &moves_; }
+  [[nodiscard]] std::atomic<std::uint64_t> const* removals() const override { return &removals_; }
   [[nodiscard]] PinnedPlaces& pinned_places() { return pinned_places_; }
 
  private:
@@ -125,6 +126,7 @@ class HostAddressSpace final : public MemoryView {
   PinLedger pins_;
   std::atomic<bool> doubtful_ = false;
   mutable Moves moves_;
+  std::atomic<std::uint64_t> removals_ = 0;
   PinnedPlaces pinned_places_;
   mutable SharedMutex mutex_;
   // Every host address that must not be handed out: reserved, mapped, a device range.

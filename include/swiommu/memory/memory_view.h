@@ -3,6 +3,7 @@
 // Everything that reads tables or device structures, or moves data, asks a MemoryView for the bytes behind an address.
 // Below the tree that is the host address space or a memory image; above a domain it is what that domain translates to.
 #pragma once
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -38,6 +39,9 @@ class MemoryView {
 
   // May what is located vanish although its owner should have kept it? Then it is touched as in memory/doubtful_memory.h only.
   [[nodiscard]] virtual bool doubtful() const { return false; }
+
+  // Counts up each time something that could be located no longer can, before it goes. nullptr: nobody counts.
+  [[nodiscard]] virtual std::atomic<std::uint64_t> const* removals() const { return nullptr; }
 
   // Does what is seen here change its place? nullptr: never.
   [[nodiscard]] virtual Moves* moves() const { return nullptr; }

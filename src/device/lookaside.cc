@@ -1,0 +1,151 @@
+#include "device/lookaside.h"
+
+#include <algorithm>
+
+namespace swiommu {
+
+Result<std::unique_ptr<Lookaside>> Lookaside::create(Host const& host) {
+  return guarded([&]() -> Result<std::unique_ptr<Lookaside>> {
+    auto own = Iotlb::create(), parents = Iotlb::create();
+    auto contexts = Mapping::zeros(sizeof(Context) << contexts_lg2);
+    if (!own || !parents || !contexts) return out_of_memory();
+    return std::unique_ptr<Lookaside>(new Lookaside(host, std::move(*own), std::move(*parents), std::move(*contexts)));
+  });
+}
+
+Lookaside::Lookaside(Host const& host, Iotlb own, Iotlb parents, Mapping contexts)
+    : own_(std::move(own)),
+      parents_(std::move(parents)),
+      contexts_(std::move(contexts)),
+      memory_(*host.memory),
+      removals_(host.memory->removals()) {}
+
+void Lookaside::forget(Range inputs) noexcept {
+  last.changes.fetch_add(1, std::memory_order_seq_cst);
+  own_.forget(inputs);
+  parents_.forget(inputs);
+}
+
+// A context is used until the walk ends, so they run out at its beginning.
+std::uint32_t Lookaside::set_context(std::uint64_t key, std::uint64_t changes, std::uint64_t generation,
+                                     std::optional<std::uint32_t> directed) {
+  if (last_context_ > Iotlb::most_contexts - most_in_a_walk) forget_everything();
+  std::uint32_t const number = context(generation, directed ? *directed + 1 : 0);
+  remembered_[key % remembered_.size()] = {key, changes, number};
+  return number;
+}
+
+bool Lookaside::remember(std::uint64_t key) {
+  Remembered const& remembered = remembered_[key % remembered_.size()];
+  if (remembered.key != key || remembered.changes != changes()) return false;
+  last.found_at = remembered.changes;
+  last.key = key;
+  last.context = remembered.context;
+  last.last = last.rest = 0;
+  last.offset = 0;
+  return true;
+}
+
+std::uint32_t Lookaside::context(std::uint64_t generation, std::uint32_t directed) {
+  auto* const places = reinterpret_cast<Context*>(contexts_.data());
+  constexpr std::uint64_t mask = low_bits(contexts_lg2);
+  // Generations are counted, so their low bits are spread already.
+  for (std::uint64_t place = (generation + directed * 0x9e37u) & mask;; place = (place + 1) & mask) {
+    Context& found = places[place];
+    if (found.generation == generation && found.directed == directed) return found.number;
+    if (found.generation != 0) continue;
+    if (last_context_ == Iotlb::most_contexts) return 0;
+    found = {generation, directed, ++last_context_};
+    return found.number;
+  }
+}
+
+void Lookaside::forget_everything() {
+  own_.clear();
+  parents_.clear();
+  remembered_ = {};
+  last.found_at = 0;
+  std::fill_n(reinterpret_cast<Context*>(contexts_.data()), bit(contexts_lg2), Context());
+  last_context_ = 0;
+  parent_generation_ = 0;
+}
+
+Chunk Lookaside::locate_memory(std::uint64_t address, Access access) {
+  if (removals_ == nullptr) return memory_.locate(address, access);
+  std::uint64_t const removals = removals_->load(std::memory_order_acquire);
+  for (Row const& row : rows_)
+    if (row.start <= address && address <= row.last && row.removals == removals && (row.writable || !access.write))
+      return {row.data + (address - row.start), row.last - address + 1};
+  Chunk const chunk = memory_.locate(address, access);
+  if (chunk) {
+    rows_[oldest_row_] = {address, address + (chunk.length - 1), chunk.data, removals, access.write};
+    oldest_row_ = (oldest_row_ + 1) % rows_.size();
+  }
+  return chunk;
+}
+
+Lookaside::Kept Lookaside::keep_in(Iotlb& table, std::uint64_t input, Range block, Translation const& t, Access access,
+                                   std::uint32_t context, std::uint64_t changes) {
+  // What `t` leads to, from `back` bytes before the input on.
+  auto const memory = [&](std::uint64_t back) -> Chunk {
+    if (t.data != nullptr) return {t.data - back, block.last - (input - back) + 1};
+    return locate_memory(t.output - back, access);
+  };
+  // A later write walks again, to mark the page dirty; reading needs no more marks than any walk has made.
+  Access const granted{t.attributes.access.read, access.write};
+  for (std::size_t n = 0; n < Iotlb::sizes.size() && context != 0; n++) {
+    unsigned const lg2 = Iotlb::sizes[n].block_lg2;
+    std::uint64_t const back = input & low_bits(lg2);
+    if (!block.contains(Range::block(input, lg2))) continue;
+    Chunk const whole = memory(back);
+    if (!whole || whole.length - 1 < low_bits(lg2) || (std::bit_cast<std::uint64_t>(whole.data) & low_bits(12)) != 0) continue;
+    table.insert(n, input, whole.data, granted, context);
+    if (last.changes.fetch_add(0, std::memory_order_seq_cst) != changes) table.drop(n, input);
+    return {{whole.data + back, std::min(block.last - input, whole.length - 1 - back) + 1}, static_cast<std::uint8_t>(lg2)};
+  }
+  Chunk chunk = memory(0);
+  if (chunk) chunk.length = std::min(block.last - input, chunk.length - 1) + 1;
+  return {.chunk = chunk};
+}
+
+std::uint32_t Lookaside::context_of(Domain const& parent) {
+  if (std::uint64_t const generation = parent.generation(); generation != parent_generation_) [[unlikely]] {
+    parent_context_ = context(generation, 0);
+    parent_generation_ = generation;
+  }
+  return parent_context_;
+}
+
+Translation Lookaside::translate(Domain const& parent, std::uint64_t input, Access access) {
+  std::uint64_t const before = changes();
+  std::uint32_t const number = context_of(parent);
+  if (number != 0)
+    if (auto const found = parents_.find(input, LastTranslation::rights_of(access), number))
+      return {
+          .where = &parent,
+          .size_lg2 = static_cast<std::uint8_t>(std::countr_one(found.rest)),
+          .attributes = {.access = {(found.offset & LastTranslation::reads) != 0, (found.offset & LastTranslation::writes) != 0}},
+          .data = found.data(input)};
+  Translation t = parent.translate(input, access, Update::yes, std::nullopt, this);
+  if (!t.ok()) return t;
+  Kept const kept = keep_in(parents_, input, Range::block(input, t.size_lg2), t, access, number, before);
+  if (kept.block_lg2 == 0) return t;
+  t.data = kept.chunk.data;
+  t.size_lg2 = kept.block_lg2;
+  return t;
+}
+
+Chunk Lookaside::locate(Domain const& parent, std::uint64_t address, Access access) {
+  if (std::uint32_t const number = context_of(parent); number != 0) [[likely]]
+    if (auto const found = parents_.find(address, LastTranslation::rights_of(access), number)) [[likely]]
+      return {found.data(address), found.rest - (address & found.rest) + 1};
+  Translation const t = translate(parent, address, access);
+  if (!t.ok()) return {};
+  std::uint64_t const rest = Range::block(address, t.size_lg2).last - address;
+  if (t.data != nullptr) return {t.data, rest + 1};
+  Chunk chunk = locate_memory(t.output, access);
+  if (chunk) chunk.length = std::min(rest, chunk.length - 1) + 1;
+  return chunk;
+}
+
+}  // namespace swiommu

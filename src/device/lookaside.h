@@ -1,0 +1,118 @@
+// What one port keeps: translations of its own inputs, translations of the parents on the way, and which domain is attached.
+//
+// Forgetting beside inserting. Whoever invalidates counts `changes` up and then removes entries; the port reads it before it
+// walks, inserts, and looks at it again by a read-modify-write. If it sees no change, its entry was there
+// before the count, and so before the removal; if it sees one, it takes its entry back. So once an invalidation is over
+// (the grace period included), nothing of before it is kept or used.
+//
+// Which domain, and in which state, a translation belongs to is told by a small number in its tag, the context. A pair of a
+// generation and a directed PASID gets one when it is first met. When all are used up everything is forgotten.
+#pragma once
+#include <array>
+#include <atomic>
+#include <memory>
+
+#include "device/iotlb.h"
+#include "swiommu/device/last_translation.h"
+#include "swiommu/domain/domain.h"
+
+namespace swiommu {
+
+class Lookaside final : public KeptTranslations, public ParentReader {
+ public:
+  // ENOMEM.
+  static Result<std::unique_ptr<Lookaside>> create(Host const& host);
+
+  // Any thread.
+  void forget(Range inputs) noexcept override;
+  void look_again() noexcept override { last.changes.fetch_add(1, std::memory_order_seq_cst); }
+
+  // All the rest: the port's thread, inside a guard.
+
+  LastTranslation last;
+
+  // To be read before attachments, generations and tables are looked at.
+  [[nodiscard]] std::uint64_t changes() const { return last.changes.load(std::memory_order_acquire); }
+
+  // The context of what is attached: the generation that its domain had after `changes` was read, and the PASID that is left to
+  // the domain. May forget everything.
+  std::uint32_t set_context(std::uint64_t key, std::uint64_t changes, std::uint64_t generation,
+                            std::optional<std::uint32_t> directed);
+
+  // What is kept of an input for `key`, a PASID or no_pasid, if it allows the access and nothing has changed since
+  // set_context(). It is the last translation then.
+  [[nodiscard]] Chunk find(std::uint64_t input, std::uint64_t rights, std::uint64_t key) {
+    if (!last.holds(key) && !remember(key)) [[unlikely]]
+      return {};
+    auto const found = own_.find(input, rights, last.context);
+    if (!found) [[unlikely]]
+      return {};
+    last.last = input | found.rest;
+    last.rest = found.rest;
+    last.offset = found.offset;
+    return {found.data(input), last.last - input + 1};
+  }
+  // Keeps the translation `t` of a block around `input`, as far as it lies in a row in memory, unless something has changed
+  // since `changes` was read. Returns the memory at `input` as far as it lies in a row; nothing if there is none.
+  Chunk keep(std::uint64_t input, Range block, Translation const& t, Access access, std::uint32_t context,
+             std::uint64_t changes) {
+    return keep_in(own_, input, block, t, access, context, changes).chunk;
+  }
+
+  // The memory at a host address.
+  Chunk locate_memory(std::uint64_t address, Access access);
+
+  Translation translate(Domain const& parent, std::uint64_t input, Access access) override;
+  Chunk locate(Domain const& parent, std::uint64_t address, Access access) override;
+
+ private:
+  struct Context {
+    std::uint64_t generation = 0;  // 0: a free place
+    std::uint32_t directed = 0;    // the PASID, and 1
+    std::uint32_t number = 0;
+  };
+  struct Remembered {
+    std::uint64_t key = 0, changes = 0;
+    std::uint32_t context = 0;
+  };
+  // Memory in a row, as it was located last.
+  struct Row {
+    std::uint64_t start = 1, last = 0;
+    std::byte* data = nullptr;
+    std::uint64_t removals = 0;
+    bool writable = false;
+  };
+  struct Kept {
+    Chunk chunk;
+    std::uint8_t block_lg2 = 0;  // of the entry; 0: none was made
+  };
+  // Contexts that one walk may need: one for each domain from the device down.
+  static constexpr std::uint32_t most_in_a_walk = 64;
+  static constexpr unsigned contexts_lg2 = 13;
+  static_assert(bit(contexts_lg2) > Iotlb::most_contexts);
+
+  Lookaside(Host const& host, Iotlb own, Iotlb parents, Mapping contexts);
+
+  // Makes `last` one about `key` that serves nothing yet. False: what the key is attached to is to be looked up.
+  bool remember(std::uint64_t key);
+  // 0: all are used up.
+  std::uint32_t context(std::uint64_t generation, std::uint32_t directed);
+  void forget_everything();
+  Kept keep_in(Iotlb& table, std::uint64_t input, Range block, Translation const& t, Access access, std::uint32_t context,
+               std::uint64_t changes);
+  // The context that translations of the parent are kept under; 0: none.
+  std::uint32_t context_of(Domain const& parent);
+
+  Iotlb own_, parents_;
+  std::array<Remembered, 64> remembered_{};
+  Mapping contexts_;  // a hash table of Context
+  std::uint32_t last_context_ = 0;
+  std::uint64_t parent_generation_ = 0;  // met last, and its context
+  std::uint32_t parent_context_ = 0;
+  MemoryView const& memory_;
+  std::atomic<std::uint64_t> const* const removals_;
+  std::array<Row, 4> rows_{};
+  std::size_t oldest_row_ = 0;
+};
+
+}  // namespace swiommu
