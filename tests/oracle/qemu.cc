@@ -74,7 +74,8 @@ Qemu::Qemu(std::filesystem::path const& folder, Machine const& machine) : machin
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(pair[0]);
     // what it has to say about the guest's mistakes is not news
-    if (int const said = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644); said >= 0) dup2(said, STDERR_FILENO);
+    if (int const said = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644); said >= 0)
+      for (int const stream : {STDOUT_FILENO, STDERR_FILENO}) dup2(said, stream);
     setenv("QEMU_MODULE_DIR", modules.c_str(), 1);  // where -accel qtest is
     execv(arguments[0], arguments.data());
     _exit(127);
