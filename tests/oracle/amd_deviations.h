@@ -1,6 +1,7 @@
 // Where QEMU's AMD IOMMU differs from the manual.
 #pragma once
 #include <algorithm>
+#include <bit>
 #include <string_view>
 
 #include "oracle/hardware.h"
@@ -14,6 +15,12 @@ inline unsigned next_level(std::uint64_t entry) { return static_cast<unsigned>(b
 inline bool names_table(WalkStep const& step) {
   unsigned const next = next_level(step.entry);
   return (step.entry & 1) != 0 && next != 0 && next != 7;
+}
+
+// Is the size that NextLevel 7 names, by the first zero of the address, one of this level's?
+inline bool names_own_size(std::uint64_t entry, unsigned level) {
+  auto const size = 13 + static_cast<unsigned>(std::countr_one(bit_field(entry, 51, 12))), own = 12 + 9 * level;
+  return size > own && size < own + 9 && size <= 52;
 }
 
 // Does the device table entry, or an entry on the way that names a table, lack the right that the DMA needs?
@@ -35,7 +42,9 @@ inline constexpr Deviation amd_deviations[] = {
      .manual = "2.2.3: bits 58:52 of an entry, and 60:59 of one that is no leaf, are reserved; QEMU ignores them",
      .explains =
          [](Comparison const& c) {
-           return c.fault && c.fault->reason == Reason::malformed && (c.fault->entry & bit_span(60, 52)) != 0;
+           if (!c.fault || c.fault->reason != Reason::malformed) return false;
+           unsigned const next = amd_entries::next_level(c.fault->entry);
+           return (c.fault->entry & bit_span(next == 0 || next == 7 ? 58 : 60, 52)) != 0;
          }},
     {.name = "levels that are left out",
      .manual = "2.2.3: NextLevel says which level comes next, input bits of those between must be zero, and it must be below the "
@@ -50,7 +59,8 @@ inline constexpr Deviation amd_deviations[] = {
      .manual = "2.2.3: NextLevel 7 names sizes between that of the entry's level and that of the next; QEMU takes any",
      .explains =
          [](Comparison const& c) {
-           return c.fault && c.fault->reason == Reason::malformed && amd_entries::next_level(c.fault->entry) == 7;
+           return c.fault && c.fault->reason == Reason::malformed && amd_entries::next_level(c.fault->entry) == 7 &&
+                  !amd_entries::names_own_size(c.fault->entry, c.fault->level);
          }},
     {.name = "leaves in the sixth level",
      .manual = "2.2.3: there are none; QEMU takes them",
