@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace swiommu {
@@ -132,6 +133,52 @@ TEST_F(BackingTest, MapsPartOfAFile) {
   }
   EXPECT_FALSE(space_->locate(address, Access::reading()));
   ::close(file);
+}
+
+// Large enough for the kernel to be asked what is absent: of 512 pages, one in three is there, one is the page of zeros.
+class LargeUserMemory : public testing::Test {
+ protected:
+  static constexpr std::uint64_t pages = 512, length = pages * 4096;
+
+  LargeUserMemory()
+      : data_(static_cast<std::byte*>(::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {
+    for (std::uint64_t page = 0; page < pages; page += 3) data_[page * 4096] = std::byte{7};
+    zero_ = static_cast<std::byte const volatile*>(data_)[4096];
+  }
+  ~LargeUserMemory() override { ::munmap(data_, length); }
+
+  int fault_in() {
+    auto const memory = UserMemory::create(*space_, data_, length, true);
+    auto const done = (*memory)->fault_in(0, pages - 1);
+    return done ? 0 : done.error().code;
+  }
+  [[nodiscard]] std::uint64_t there() const {
+    std::vector<unsigned char> present(pages);
+    EXPECT_EQ(::mincore(data_, length, present.data()), 0);
+    return static_cast<std::uint64_t>(std::ranges::count_if(present, [](unsigned char page) { return (page & 1) != 0; }));
+  }
+
+  std::unique_ptr<HostAddressSpace> space_ = std::move(*HostAddressSpace::create());
+  std::byte* const data_;
+  std::byte zero_{};
+};
+
+TEST_F(LargeUserMemory, WhatIsAbsentIsFaultedInAndWhatIsThereKeepsItsContents) {
+  EXPECT_LT(there(), pages);
+  EXPECT_EQ(fault_in(), 0);
+  EXPECT_EQ(there(), pages);
+  for (std::uint64_t page = 0; page < pages; page++) EXPECT_EQ(data_[page * 4096], page % 3 == 0 ? std::byte{7} : zero_) << page;
+}
+
+TEST_F(LargeUserMemory, AHoleInTheMiddleIsAnError) {
+  ::munmap(data_ + 200 * 4096, 4096);
+  EXPECT_EQ(fault_in(), EFAULT);
+}
+
+TEST_F(LargeUserMemory, AMappingInTheMiddleThatCannotBeWrittenToIsAnErrorThoughItsPagesAreThere) {
+  ASSERT_EQ(fault_in(), 0);
+  ASSERT_EQ(::mprotect(data_ + 200 * 4096, 4096, PROT_READ), 0);
+  EXPECT_EQ(fault_in(), EFAULT);
 }
 
 }  // namespace
