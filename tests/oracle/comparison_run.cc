@@ -100,6 +100,7 @@ class ComparisonRun {
     before_ = memory_->bytes();
     comparisons_.assign(probes.size(), {});
     written_.clear();
+    ground_->invalidate(Range::all()).value();  // ports keep what they have located, and all that is written must be
     unit_ = hardware_.unit(*memory_);
     for (std::size_t n = 0; n < probes.size(); n++) {
       comparisons_[n].probe = probes[n];
@@ -134,8 +135,12 @@ class ComparisonRun {
       comparison.translation = domain->translate(iova.value, comparison.probe.access(), Update::no);
     }
     explain_walk(*domain, comparison);
+    // The port may look around for more than it was asked for, so where the DMA goes is looked at here.
+    if (comparison.translation.ok()) (void)memory_->locate(output, comparison.probe.access());
+    bool const strayed = memory_->strayed();
     std::uint64_t word = Edu::written_value(n);
     auto const result = comparison.probe.write ? port_->write(iova, &word, sizeof word) : port_->read(iova, &word, sizeof word);
+    memory_->set_strayed(strayed);
     comparison.fault = result.fault;
     comparison.of_structure = result.ok() && memory_->is_structure(output);
     comparison.ours = {result.ok(), result.ok() ? comparison.probe.write ? output : word : 0, std::nullopt};

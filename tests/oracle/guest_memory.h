@@ -32,6 +32,7 @@ class GuestMemory final : public MemoryView {
   [[nodiscard]] Chunk locate(std::uint64_t address, Access access) const override;
   // Has anybody been where neither the window nor nowhere is, since the last start_case()?
   [[nodiscard]] bool strayed() const { return strayed_; }
+  void set_strayed(bool strayed) { strayed_ = strayed; }
 
   // All is data again.
   void start_case();
