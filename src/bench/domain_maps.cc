@@ -1,13 +1,15 @@
 // Domains that a device is attached to, with an idle port; I/O address spaces, which pin; pins alone.
-#include <sys/mman.h>
+#include <fmt/format.h>
 
 #include "bench/failure.h"
 #include "bench/figure_text.h"
 #include "bench/host_memory.h"
 #include "bench/map_measurements.h"
 #include "bench/measured_format.h"
+#include "bench/populated_memory.h"
 #include "swiommu/device/port.h"
 #include "swiommu/domain/io_address_space.h"
+#include "swiommu/memory/file_memory.h"
 
 namespace swiommu::bench {
 
@@ -49,31 +51,18 @@ Measurement in_domain(MeasuredFormat const& format) {
           }};
 }
 
-// Private memory, as a VMM has it.
-struct PrivateMemory {
-  explicit PrivateMemory(std::uint64_t length)
-      : bytes(length), data(::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0)) {
-    require(data != MAP_FAILED, "no memory to map");
-  }
-  ~PrivateMemory() { ::munmap(data, bytes); }
-  PrivateMemory(PrivateMemory const&) = delete;
-  PrivateMemory& operator=(PrivateMemory const&) = delete;
-  std::uint64_t const bytes;
-  void* const data;
-};
-
 // An I/O address space over the domain, and memory for it. The memory is private but for the formats that are too narrow for it.
 struct PinnedWorld : World {
   PinnedWorld(MeasuredFormat const& format, std::uint64_t bytes)
-      : World(format, bytes), mine(bytes), space(needed(IoAddressSpace::create())) {
+      : World(format, bytes), mine(Source::small_pages, bytes), space(needed(IoAddressSpace::create())) {
     needed(space->attach_domain(domain));
-    auto backing = needed(UserMemory::create(*memory.addresses, mine.data, bytes, true));
+    auto backing = needed(UserMemory::create(*memory.addresses, mine.data(), bytes, true));
     if (backing->host_address(bytes - 1).value > low_bits(format.shape.output_bits))
       pages = std::make_shared<Pages>(needed(SharedMemory::create(*memory.addresses, bytes)));
     else
       pages = std::make_shared<Pages>(std::move(backing));
   }
-  PrivateMemory mine;
+  PopulatedMemory mine;
   std::shared_ptr<Pages> pages;
   std::shared_ptr<IoAddressSpace> space;
 };
@@ -96,21 +85,19 @@ Measurement in_address_space(MeasuredFormat const& format) {
           }};
 }
 
-Measurement pinning(std::uint64_t bytes, bool shared) {
-  return {.label = label("pin and unpin populated memory", (shared ? "memfd, " : "private, ") + count_text(bytes) + "B", "pair"),
-          .prepare = [=] {
-            auto const memory = std::make_shared<HostMemory>(bytes);
-            auto const mine = shared ? nullptr : std::make_shared<PrivateMemory>(bytes);
-            std::shared_ptr<Pages> pages;
-            if (shared) {
-              auto backing = needed(SharedMemory::create(*memory->addresses, bytes));
-              needed(backing->fault_in(0, backing->pages() - 1));
-              pages = std::make_shared<Pages>(std::move(backing));
-            } else {
-              pages = std::make_shared<Pages>(needed(UserMemory::create(*memory->addresses, mine->data, bytes, true)));
-            }
+Measurement pinning(std::uint64_t bytes, Source source) {
+  auto series = fmt::format("{}B {}", count_text(bytes), name(source));
+  return {.label = label("pin and unpin populated memory", std::move(series), "pair"), .prepare = [=] {
+            auto const memory = std::make_shared<PopulatedMemory>(source, bytes);
+            std::shared_ptr<HostAddressSpace> const space = needed(HostAddressSpace::create());
+            std::unique_ptr<Backing> backing;
+            if (source == Source::memfd)
+              backing = needed(FileMemory::create(*space, memory->file(), 0, bytes, true));
+            else
+              backing = needed(UserMemory::create(*space, memory->data(), bytes, true));
+            auto const pages = std::make_shared<Pages>(std::move(backing));
             // the pages go before what they lie in
-            return Run{[memory, mine, pages, last = (bytes >> host_page_lg2) - 1](std::uint64_t operations) {
+            return Run{[memory, space, pages, last = (bytes >> host_page_lg2) - 1](std::uint64_t operations) {
               bool good = true;
               double const took = nanoseconds([&] {
                 for (std::uint64_t n = 0; n < operations; n++) {
@@ -132,7 +119,8 @@ std::vector<Measurement> domain_maps(Scope const& scope) {
   for (NamedFormat const& named : scope.formats) all.push_back(in_address_space(MeasuredFormat(named)));
   std::uint64_t const large = std::min(std::uint64_t{1} << 30, scope.most_pages << host_page_lg2);
   for (std::uint64_t const bytes : {host_page_size, large})
-    for (bool const shared : {true, false}) all.push_back(pinning(bytes, shared));
+    for (Source const source : {Source::memfd, Source::huge_pages, Source::small_pages})
+      if (!scope.quick || source != Source::small_pages) all.push_back(pinning(bytes, source));
   return all;
 }
 

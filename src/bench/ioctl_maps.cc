@@ -1,17 +1,13 @@
 // Mapping through /dev/iommu: a device of the VT-d profile is attached, memory is populated.
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 
 #include "bench/failure.h"
 #include "bench/figure_text.h"
 #include "bench/front_end.h"
 #include "bench/map_measurements.h"
-#include "swiommu/base/descriptor.h"
+#include "bench/populated_memory.h"
 #include "swiommu/profile/load_profile.h"
 
 namespace swiommu::bench {
@@ -27,45 +23,6 @@ Profile vtd(bool only_small_leaves) {
   return profile;
 }
 
-// What is mapped: a memfd, or private memory by its address.
-enum class Source : std::uint8_t { memfd, huge_pages, small_pages };
-constexpr char const* name(Source source) {
-  switch (source) {
-    case Source::memfd: return "memfd";
-    case Source::huge_pages: return "private, huge pages";
-    case Source::small_pages: return "private, 4 KiB pages";
-  }
-  return "";
-}
-
-// So much of it, populated; private memory at a multiple of 2 MiB. A memfd has no holes: those would be looked for.
-struct Memory {
-  static constexpr std::uint64_t alignment = std::uint64_t{2} << 20;
-
-  Memory(Source from, std::uint64_t length) : source(from), taken(source == Source::memfd ? length : length + alignment) {
-    if (source == Source::memfd) {
-      file = Descriptor(::memfd_create("swiommu-bench", MFD_CLOEXEC));
-      require(file.get() >= 0 && ::ftruncate(file.get(), static_cast<off_t>(taken)) == 0, "no memfd");
-    }
-    int const flags = source == Source::memfd ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
-    start = ::mmap(nullptr, taken, PROT_READ | PROT_WRITE, flags, file.get(), 0);
-    require(start != MAP_FAILED, "no memory to map");
-    data = std::bit_cast<std::uint64_t>(start);
-    if (source != Source::memfd) data = (data + alignment - 1) & ~(alignment - 1);
-    if (source != Source::memfd) ::madvise(start, taken, source == Source::huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-    std::memset(std::bit_cast<void*>(data), 1, length);
-  }
-  ~Memory() { ::munmap(start, taken); }
-  Memory(Memory const&) = delete;
-  Memory& operator=(Memory const&) = delete;
-
-  Source const source;
-  std::uint64_t const taken;
-  Descriptor file;
-  void* start = nullptr;
-  std::uint64_t data = 0;
-};
-
 struct World {
   World(Source source, std::uint64_t bytes, bool only_small_leaves) : memory(source, bytes), front_end(vtd(only_small_leaves)) {
     std::uint32_t attached = front_end.ioas();
@@ -73,14 +30,14 @@ struct World {
   }
   bool map(std::uint64_t offset, std::uint64_t length) {
     iommu_ioas_map call{.size = sizeof call, .flags = FrontEnd::read_write, .ioas_id = front_end.ioas()};
-    call.user_va = memory.data + offset;
+    call.user_va = memory.address() + offset;
     call.length = length;
     call.iova = first_iova + offset;
     return front_end.tried(IOMMU_IOAS_MAP, call);
   }
   bool map_file(std::uint64_t length) {
     iommu_ioas_map_file call{.size = sizeof call, .flags = FrontEnd::read_write, .ioas_id = front_end.ioas()};
-    call.fd = memory.file.get();
+    call.fd = memory.file();
     call.length = length;
     call.iova = first_iova;
     return front_end.tried(IOMMU_IOAS_MAP_FILE, call);
@@ -92,7 +49,7 @@ struct World {
   // Maps pieces of `length` bytes, by file where there is one and it is one piece, and unmaps them; the time of either.
   double time(std::uint64_t length, std::uint64_t pieces, bool unmapping) {
     bool good = true;
-    bool const by_file = memory.source == Source::memfd && pieces == 1;
+    bool const by_file = memory.source() == Source::memfd && pieces == 1;
     double const mapping = nanoseconds([&] {
       for (std::uint64_t n = 0; n < pieces; n++) good &= by_file ? map_file(length) : map(n * length, length);
     });
@@ -103,7 +60,7 @@ struct World {
     return unmapping ? unmapped : mapping;
   }
 
-  Memory memory;
+  PopulatedMemory memory;
   FrontEnd front_end;
 };
 
