@@ -79,16 +79,20 @@ Sample Sampler::take(Run const& run, double items) {
     if (!lost && !slow_before && !slow_after) good.push_back(all.back());
     before = after;
   }
-  Sample sample{.discarded = static_cast<unsigned>(all.size() - good.size())};
+  Sample sample;
   if (good.size() < fewest) {
+    // what disturbs only ever adds time
     sample.disturbed = true;
-    good = std::move(all);
+    good = all;
+    std::ranges::sort(good);
+    good.resize(std::min(good.size(), fewest));
   }
   std::ranges::sort(good);
   sample.median = quantile(good, 0.5);
   sample.low = quantile(good, 0.25);
   sample.high = quantile(good, 0.75);
   sample.kept = static_cast<unsigned>(good.size());
+  sample.discarded = static_cast<unsigned>(all.size() - good.size());
   return sample;
 }
 

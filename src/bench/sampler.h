@@ -34,7 +34,7 @@ struct Sample {
   double low = 0, high = 0;  // the quartiles
   unsigned kept = 0;         // repeats behind these figures
   unsigned discarded = 0;    // disturbed ones
-  bool disturbed = false;    // too few undisturbed ones: the figures are of all
+  bool disturbed = false;    // too few undisturbed ones: the figures are of the three fastest
 
   // Half of the distance of the quartiles, in parts of the median.
   [[nodiscard]] double spread() const { return median == 0 ? 0 : (high - low) / 2 / median; }
