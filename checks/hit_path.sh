@@ -4,12 +4,13 @@
 #
 #   checks/hit_path.sh PROGRAM [FUNCTION...]
 #
-# PROGRAM: linked, with symbols: build/release/swiommu. FUNCTION: as in the source, without arguments: swiommu::Port::translate
+# PROGRAM: linked, with symbols: build/release/swiommu. FUNCTION: as in the source, without arguments: swiommu::Port::read. Without
+# one: those of a translation that a port has kept; the guard around it is left out, because it locks where membarrier is forbidden.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 program=${1:?which program?}
 shift
-if (($# == 0)); then set -- swiommu::Port::translate; fi
+if (($# == 0)); then set -- swiommu::bench::translate_once swiommu::Port::find_kept swiommu::Port::serving; fi
 
 # Address and size of each function, then its name in words.
 functions=$(nm --print-size --demangle "$program" | awk '$3 ~ /^[tTwW]$/ && !/\[clone \.cold/ { print }')
