@@ -179,7 +179,7 @@ inline constexpr Deviation smmuv3_deviations[] = {
            if (!c.same_effect() || c.qemu.fault) return false;
            if (c.configuration_fault)
              return c.configuration_fault->about.find("CLASS = CD") != std::string::npos &&
-                    shift_right(c.word_of("STE") & bit_span(51, 6), 64 - unsigned(bit_field(c.word_of("STE", 2), 37, 32))) != 0;
+                    shift_right(c.word_of("STE") & bit_span(55, 6), 64 - unsigned(bit_field(c.word_of("STE", 2), 37, 32))) != 0;
            if (!c.fault) return false;
            if (c.parent) {
              bool const table = c.fault->reason == Reason::table_unreachable && c.fault->depth == 0;
