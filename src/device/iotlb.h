@@ -60,21 +60,17 @@ class Iotlb {
     std::uint64_t const offset = std::bit_cast<std::uint64_t>(data) - align_down(input, lg2);
     store(used_, load(used_) | bit(n));
     Set& set = at(n, input >> lg2);
-    Entry* entry = &set[0];
-    if (load(set[1].tag) == wanted) {
-      entry = &set[1];
-    } else if (load(set[0].tag) != wanted) {
-      // the newer one goes to the second place, the older one is gone
-      store(set[1].tag, 0);
-      store(set[1].offset, set[0].offset);
-      store(set[1].tag, load(set[0].tag));
-    }
+    // Never moved from one place to the other: who forgets it could have looked at both, and met it at neither.
+    std::size_t way = turn_ ^= 1;
+    if (load(set[way].tag) != 0 && load(set[way ^ 1].tag) == 0) way ^= 1;
+    if (load(set[way ^ 1].tag) == wanted) way ^= 1;
+    Entry* const entry = &set[way];
     store(entry->tag, 0);
     store(entry->offset, offset | LastTranslation::rights_of(granted));
     store(entry->tag, wanted);
   }
 
-  // Forgets what insert() has just put in the set of an input, and what it has moved there.
+  // Forgets what insert() has just put in the set of an input.
   void drop(std::size_t n, std::uint64_t input) {
     for (Entry& entry : at(n, input >> sizes[n].block_lg2)) store(entry.tag, 0);
   }
@@ -150,6 +146,7 @@ class Iotlb {
 
   Mapping memory_;
   Set* sets_;
+  std::size_t turn_ = 0;    // the place of a set that gives way next
   std::uint64_t used_ = 0;  // bit n: blocks of sizes[n] have been kept
 };
 

@@ -24,6 +24,7 @@ void Lookaside::forget(Range inputs) noexcept {
   last.changes.fetch_add(1, std::memory_order_seq_cst);
   own_.forget(inputs);
   parents_.forget(inputs);
+  last.changes.fetch_add(1, std::memory_order_seq_cst);
 }
 
 // A context is used until the walk ends, so they run out at its beginning.

@@ -1,9 +1,10 @@
 // What one port keeps: translations of its own inputs, translations of the parents on the way, and which domain is attached.
 //
 // Forgetting beside inserting. Whoever invalidates counts `changes` up and then removes entries; the port reads it before it
-// walks, inserts, and looks at it again by a read-modify-write. If it sees no change, its entry was there
-// before the count, and so before the removal; if it sees one, it takes its entry back. So once an invalidation is over
-// (the grace period included), nothing of before it is kept or used.
+// walks, inserts, and looks at it again by a read-modify-write. If it sees no change, its entry was there before the count, and
+// so before the removal; if it sees one, it takes its entry back. What the port finds while entries are being removed may have
+// become the last translation, so the count goes up once more behind that. So once an invalidation is over (the grace period
+// included), nothing of before it is kept or used.
 //
 // Which domain, and in which state, a translation belongs to is told by a small number in its tag, the context. A pair of a
 // generation and a directed PASID gets one when it is first met. When all are used up everything is forgotten.
