@@ -219,8 +219,9 @@ class ZpciTraps {
     counts.add(writes ? "DMA write" : "DMA read", fault ? name(fault->reason) : "done", 0);
     if (fault && input.flag()) counts.add("DMA fault told", event_name(function_->report(*fault)), 0);
   }
-  // Two pages, each a walk of five levels, its data, and the walk once more to say why not.
-  static constexpr std::uint64_t most_lookups_of_dma = 2 * (5 + 1 + 5);
+  // Two pages, each a walk of five levels, its data, and the walk once more to say why not; a port looks for memory in blocks of
+  // three sizes before it takes what there is.
+  static constexpr std::uint64_t most_lookups_of_dma = 2 * (5 + 1 + 5) * 4;
 
   static std::string_view name_of(std::uint64_t operand) {
     switch (operand & 0xff) {
