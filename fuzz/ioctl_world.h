@@ -2,6 +2,7 @@
 #pragma once
 #include <sys/mman.h>
 #include <unistd.h>
+#include <array>
 
 #include <bit>
 #include <cstring>
@@ -101,14 +102,13 @@ struct World {
   Arena arena;
 };
 
-// Of each hardware one, made when it is needed first. The selftests' twice: they have more ioctls.
+// Of each hardware one; the selftests' twice: they have more ioctls. All are made at the same time, so that a number that a
+// stream takes for a descriptor means the same whatever ran before.
 inline constexpr unsigned worlds = 7;
 inline World& world(unsigned n) {
-  static constexpr char const* names[worlds] = {"kernel-selftest", "intel-vtd", "arm-smmuv3",     "amd",
-                                                "riscv",           "s390-zpci", "kernel-selftest"};
-  static std::unique_ptr<World> made[worlds];
-  if (!made[n]) made[n] = std::make_unique<World>(names[n]);
-  return *made[n];
+  static std::array<World, worlds> made{World("kernel-selftest"), World("intel-vtd"), World("arm-smmuv3"),     World("amd"),
+                                        World("riscv"),           World("s390-zpci"), World("kernel-selftest")};
+  return made[n];
 }
 
 }  // namespace swiommu::fuzzing
