@@ -14,11 +14,19 @@ Result<std::unique_ptr<Lookaside>> Lookaside::create(Host const& host) {
 }
 
 Lookaside::Lookaside(Host const& host, Iotlb own, Iotlb parents, Mapping contexts)
-    : own_(std::move(own)),
-      parents_(std::move(parents)),
+    : own_{.entries = std::move(own)},
+      parents_{.entries = std::move(parents)},
       contexts_(std::move(contexts)),
       memory_(*host.memory),
       removals_(host.memory->removals()) {}
+
+// After the count of changes: whoever keeps something coarse, and has not seen the count, has said so before.
+void Lookaside::Table::forget(Range inputs) noexcept {
+  if (coarse.load(std::memory_order_relaxed))
+    renewals.fetch_add(1, std::memory_order_release);
+  else
+    entries.forget(inputs);
+}
 
 void Lookaside::forget(Range inputs) noexcept {
   last.changes.fetch_add(1, std::memory_order_seq_cst);
@@ -31,7 +39,7 @@ void Lookaside::forget(Range inputs) noexcept {
 std::uint32_t Lookaside::set_context(std::uint64_t key, std::uint64_t changes, std::uint64_t generation,
                                      std::optional<std::uint32_t> directed) {
   if (last_context_ > Iotlb::most_contexts - most_in_a_walk) forget_everything();
-  std::uint32_t const number = context(generation, directed ? *directed + 1 : 0);
+  std::uint32_t const number = context(own_, generation, directed ? *directed + 1 : 0);
   remembered_[key % remembered_.size()] = {key, changes, number};
   return number;
 }
@@ -47,28 +55,31 @@ bool Lookaside::remember(std::uint64_t key) {
   return true;
 }
 
-std::uint32_t Lookaside::context(std::uint64_t generation, std::uint32_t directed) {
+std::uint32_t Lookaside::context(Table const& table, std::uint64_t generation, std::uint32_t directed) {
+  std::uint64_t const renewals = table.renewals.load(std::memory_order_acquire);
   auto* const places = reinterpret_cast<Context*>(contexts_.data());
   constexpr std::uint64_t mask = low_bits(contexts_lg2);
   // Generations are counted, so their low bits are spread already.
-  for (std::uint64_t place = (generation + directed * 0x9e37u) & mask;; place = (place + 1) & mask) {
+  for (std::uint64_t place = (generation + renewals + directed * 0x9e37u) & mask;; place = (place + 1) & mask) {
     Context& found = places[place];
-    if (found.generation == generation && found.directed == directed) return found.number;
+    if (found.generation == generation && found.renewals == renewals && found.directed == directed) return found.number;
     if (found.generation != 0) continue;
     if (last_context_ == Iotlb::most_contexts) return 0;
-    found = {generation, directed, ++last_context_};
+    found = {generation, renewals, directed, ++last_context_};
     return found.number;
   }
 }
 
 void Lookaside::forget_everything() {
-  own_.clear();
-  parents_.clear();
+  for (Table* const table : {&own_, &parents_}) {
+    table->entries.clear();
+    table->coarse.store(false, std::memory_order_relaxed);
+  }
   remembered_ = {};
   last.found_at = 0;
   std::fill_n(reinterpret_cast<Context*>(contexts_.data()), bit(contexts_lg2), Context());
   last_context_ = 0;
-  parent_generation_ = 0;
+  parent_ = {};
 }
 
 Chunk Lookaside::locate_memory(std::uint64_t address, Access access) {
@@ -85,8 +96,20 @@ Chunk Lookaside::locate_memory(std::uint64_t address, Access access) {
   return chunk;
 }
 
-Lookaside::Kept Lookaside::keep_in(Iotlb& table, std::uint64_t input, Range block, Translation const& t, Access access,
-                                   std::uint32_t context, std::uint64_t changes) {
+namespace {
+
+// May an invalidation of a user's table mean the block of 2^lg2 inputs around this one without naming it?
+bool is_coarse(Domain const& domain, std::uint64_t input, Translation const& t, unsigned lg2) {
+  bool const nested = domain.kind() == DomainKind::nested;
+  if (!nested && domain.kind() != DomainKind::shadow) return false;
+  std::uint64_t const top = input >> 55;  // TBI: what decides is bit 55
+  return (nested && t.walk.size_lg2 > lg2) || (top != 0 && top != low_bits(9));
+}
+
+}  // namespace
+
+Lookaside::Kept Lookaside::keep_in(Table& table, Domain const& domain, std::uint64_t input, Range block, Translation const& t,
+                                   Access access, std::uint32_t context, std::uint64_t changes) {
   // What `t` leads to, from `back` bytes before the input on.
   auto const memory = [&](std::uint64_t back) -> Chunk {
     if (t.data != nullptr) return {t.data - back, block.last - (input - back) + 1};
@@ -100,8 +123,9 @@ Lookaside::Kept Lookaside::keep_in(Iotlb& table, std::uint64_t input, Range bloc
     if (!block.contains(Range::block(input, lg2))) continue;
     Chunk const whole = memory(back);
     if (!whole || whole.length - 1 < low_bits(lg2) || (std::bit_cast<std::uint64_t>(whole.data) & low_bits(12)) != 0) continue;
-    table.insert(n, input, whole.data, granted, context);
-    if (last.changes.fetch_add(0, std::memory_order_seq_cst) != changes) table.drop(n, input);
+    if (is_coarse(domain, input, t, lg2)) table.coarse.store(true, std::memory_order_relaxed);
+    table.entries.insert(n, input, whole.data, granted, context);
+    if (last.changes.fetch_add(0, std::memory_order_seq_cst) != changes) table.entries.drop(n, input);
     return {{whole.data + back, std::min(block.last - input, whole.length - 1 - back) + 1}, static_cast<std::uint8_t>(lg2)};
   }
   Chunk chunk = memory(0);
@@ -110,18 +134,17 @@ Lookaside::Kept Lookaside::keep_in(Iotlb& table, std::uint64_t input, Range bloc
 }
 
 std::uint32_t Lookaside::context_of(Domain const& parent) {
-  if (std::uint64_t const generation = parent.generation(); generation != parent_generation_) [[unlikely]] {
-    parent_context_ = context(generation, 0);
-    parent_generation_ = generation;
-  }
-  return parent_context_;
+  std::uint64_t const generation = parent.generation(), renewals = parents_.renewals.load(std::memory_order_acquire);
+  if (generation != parent_.generation || renewals != parent_.renewals) [[unlikely]]
+    parent_ = {generation, renewals, 0, context(parents_, generation, 0)};
+  return parent_.number;
 }
 
 Translation Lookaside::translate(Domain const& parent, std::uint64_t input, Access access) {
   std::uint64_t const before = changes();
   std::uint32_t const number = context_of(parent);
   if (number != 0)
-    if (auto const found = parents_.find(input, LastTranslation::rights_of(access), number))
+    if (auto const found = parents_.entries.find(input, LastTranslation::rights_of(access), number))
       return {
           .where = &parent,
           .size_lg2 = static_cast<std::uint8_t>(std::countr_one(found.rest)),
@@ -129,7 +152,7 @@ Translation Lookaside::translate(Domain const& parent, std::uint64_t input, Acce
           .data = found.data(input)};
   Translation t = parent.translate(input, access, Update::yes, std::nullopt, this);
   if (!t.ok()) return t;
-  Kept const kept = keep_in(parents_, input, Range::block(input, t.size_lg2), t, access, number, before);
+  Kept const kept = keep_in(parents_, parent, input, Range::block(input, t.size_lg2), t, access, number, before);
   if (kept.block_lg2 == 0) return t;
   t.data = kept.chunk.data;
   t.size_lg2 = kept.block_lg2;
@@ -138,7 +161,7 @@ Translation Lookaside::translate(Domain const& parent, std::uint64_t input, Acce
 
 Chunk Lookaside::locate(Domain const& parent, std::uint64_t address, Access access) {
   if (std::uint32_t const number = context_of(parent); number != 0) [[likely]]
-    if (auto const found = parents_.find(address, LastTranslation::rights_of(access), number)) [[likely]]
+    if (auto const found = parents_.entries.find(address, LastTranslation::rights_of(access), number)) [[likely]]
       return {found.data(address), found.rest - (address & found.rest) + 1};
   Translation const t = translate(parent, address, access);
   if (!t.ok()) return {};

@@ -6,8 +6,12 @@
 // become the last translation, so the count goes up once more behind that. So once an invalidation is over (the grace period
 // included), nothing of before it is kept or used.
 //
-// Which domain, and in which state, a translation belongs to is told by a small number in its tag, the context. A pair of a
-// generation and a directed PASID gets one when it is first met. When all are used up everything is forgotten.
+// Which domain, and in which state, a translation belongs to is told by a small number in its tag, the context. A generation,
+// with a directed PASID, gets one when it is first met. When all are used up everything is forgotten.
+//
+// An invalidation of a user's table may mean more inputs than it names: a leaf is forgotten whole, whichever of its addresses is
+// named, and with Arm's TBI a page has 256 of them. Once a translation of that kind is kept, an invalidation of few inputs gives
+// all that the table keeps new contexts.
 #pragma once
 #include <array>
 #include <atomic>
@@ -45,7 +49,7 @@ class Lookaside final : public KeptTranslations, public ParentReader {
   [[nodiscard]] Chunk find(std::uint64_t input, std::uint64_t rights, std::uint64_t key) {
     if (!last.holds(key) && !remember(key)) [[unlikely]]
       return {};
-    auto const found = own_.find(input, rights, last.context);
+    auto const found = own_.entries.find(input, rights, last.context);
     if (!found) [[unlikely]]
       return {};
     last.last = input | found.rest;
@@ -53,11 +57,11 @@ class Lookaside final : public KeptTranslations, public ParentReader {
     last.offset = found.offset;
     return {found.data(input), last.last - input + 1};
   }
-  // Keeps the translation `t` of a block around `input`, as far as it lies in a row in memory, unless something has changed
-  // since `changes` was read. Returns the memory at `input` as far as it lies in a row; nothing if there is none.
-  Chunk keep(std::uint64_t input, Range block, Translation const& t, Access access, std::uint32_t context,
+  // Keeps the translation `t` of a block around `input` through `domain`, as far as it lies in a row in memory, unless something
+  // has changed since `changes` was read. Returns the memory at `input` as far as it lies in a row; nothing if there is none.
+  Chunk keep(Domain const& domain, std::uint64_t input, Range block, Translation const& t, Access access, std::uint32_t context,
              std::uint64_t changes) {
-    return keep_in(own_, input, block, t, access, context, changes).chunk;
+    return keep_in(own_, domain, input, block, t, access, context, changes).chunk;
   }
 
   // The memory at a host address.
@@ -69,6 +73,7 @@ class Lookaside final : public KeptTranslations, public ParentReader {
  private:
   struct Context {
     std::uint64_t generation = 0;  // 0: a free place
+    std::uint64_t renewals = 0;    // of the contexts of the table then
     std::uint32_t directed = 0;    // the PASID, and 1
     std::uint32_t number = 0;
   };
@@ -82,6 +87,13 @@ class Lookaside final : public KeptTranslations, public ParentReader {
     std::byte* data = nullptr;
     std::uint64_t removals = 0;
     bool writable = false;
+  };
+  struct Table {
+    Iotlb entries;
+    std::atomic<bool> coarse = false;  // an invalidation may mean entries that it does not name
+    std::atomic<std::uint64_t> renewals = 0;
+
+    void forget(Range inputs) noexcept;
   };
   struct Kept {
     Chunk chunk;
@@ -97,19 +109,18 @@ class Lookaside final : public KeptTranslations, public ParentReader {
   // Makes `last` one about `key` that serves nothing yet. False: what the key is attached to is to be looked up.
   bool remember(std::uint64_t key);
   // 0: all are used up.
-  std::uint32_t context(std::uint64_t generation, std::uint32_t directed);
+  std::uint32_t context(Table const& table, std::uint64_t generation, std::uint32_t directed);
   void forget_everything();
-  Kept keep_in(Iotlb& table, std::uint64_t input, Range block, Translation const& t, Access access, std::uint32_t context,
-               std::uint64_t changes);
+  Kept keep_in(Table& table, Domain const& domain, std::uint64_t input, Range block, Translation const& t, Access access,
+               std::uint32_t context, std::uint64_t changes);
   // The context that translations of the parent are kept under; 0: none.
   std::uint32_t context_of(Domain const& parent);
 
-  Iotlb own_, parents_;
+  Table own_, parents_;
   std::array<Remembered, 64> remembered_{};
   Mapping contexts_;  // a hash table of Context
   std::uint32_t last_context_ = 0;
-  std::uint64_t parent_generation_ = 0;  // met last, and its context
-  std::uint32_t parent_context_ = 0;
+  Context parent_;  // met last
   MemoryView const& memory_;
   std::atomic<std::uint64_t> const* const removals_;
   std::array<Row, 4> rows_{};

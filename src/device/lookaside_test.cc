@@ -1,6 +1,7 @@
 // What a port keeps, when it is invalidated by range or as a whole, and what it keeps of the parents.
 #include "device/lookaside.h"
 
+#include "swiommu/domain/shadow_domain.h"
 #include "swiommu/memory/backing.h"
 #include "swiommu/memory/host_address_space.h"
 // after these, whose parameters would shadow its `page`
@@ -65,7 +66,7 @@ TEST_F(PortTest, WhatWasFoundBeforeAnInvalidationIsNotKept) {
     std::uint64_t const changes = kept->changes();
     std::uint32_t const context = kept->set_context(no_pasid, changes, domain->generation(), {});
     meanwhile();
-    EXPECT_TRUE(kept->keep(0, {0, page - 1}, t, Access::reading(), context, changes));
+    EXPECT_TRUE(kept->keep(*domain, 0, {0, page - 1}, t, Access::reading(), context, changes));
     std::ignore = kept->set_context(no_pasid, kept->changes(), domain->generation(), {});
     return static_cast<bool>(kept->find(0, LastTranslation::rights_of(Access::reading()), no_pasid));
   };
@@ -117,27 +118,65 @@ TEST_F(RealMemory, MemoryThatIsTakenAwayIsNotLocatedAgain) {
   EXPECT_EQ(port->read(Iova(page), &byte, 1).fault->reason, Reason::output_unreachable);
 }
 
+// Where the guest's RAM begins at guest address 0, mapped page by page, and a user page table lies at the end of it.
+struct NestedMemory : RealMemory {
+  NestedMemory() { EXPECT_TRUE(domain->map({0, size - 1}, ram->host_address(0), read_write, 12)); }
+  std::uint8_t& byte(std::uint64_t at) const { return *reinterpret_cast<std::uint8_t*>(ram->pointer(at)); }
+
+  ShiftedMemory guest = guest_memory(*memory, ram->host_address(0).value);
+};
+
+// The user has one leaf of 2 MiB, which is kept in pieces because the parent has small ones. An invalidation
+// of one address is of the leaf that translates it: so Linux invalidates a block of an SMMUv3 without range invalidation.
+TEST_F(NestedMemory, OneAddressOfALargeUserLeafNamesAllOfIt) {
+  constexpr std::uint64_t large = std::uint64_t{2} << 20;
+  UserTable user({.format = FormatName::x86_64}, guest, {3 * large, size - 1});
+  ASSERT_TRUE(user.map({0, large - 1}, 0));
+  auto const nested = NestedDomain::create(domain, user.description()).value();
+  ASSERT_TRUE(device->attach(nested));
+  byte(5 * page) = 1;
+  byte(large + 5 * page) = 2;
+  EXPECT_EQ(read_byte(5 * page), 1);
+  ASSERT_TRUE(user.map({0, large - 1}, large));
+  ASSERT_TRUE(nested->invalidate({0, page - 1}));
+  EXPECT_EQ(read_byte(5 * page), 2);
+}
+
+// Arm TBI: iovas that differ in the top byte are one, and an invalidation names it without.
+TEST_F(NestedMemory, AnInvalidationIsOfAllTopBytesWhereTheyAreIgnored) {
+  UserTable user({.format = FormatName::arm_stage1, .top_byte_ignored = true}, guest, {size / 2, size - 1});
+  constexpr std::uint64_t tag = std::uint64_t{0xa5} << 56;
+  for (bool const shadowed : {false, true}) {
+    ASSERT_TRUE(user.map({0, page - 1}, page));
+    auto const composed = ShadowDomain::create(domain, user.description()).value();
+    std::shared_ptr<Domain> const attached =
+        shadowed ? std::shared_ptr<Domain>(composed) : NestedDomain::create(domain, user.description()).value();
+    ASSERT_TRUE(composed->refresh({0, page - 1}));
+    ASSERT_TRUE(shadowed ? device->replace(attached) : device->attach(attached));
+    byte(page) = 1;
+    byte(2 * page) = 2;
+    EXPECT_EQ(read_byte(tag), 1);
+    EXPECT_EQ(read_byte(0), 1);
+    ASSERT_TRUE(user.map({0, page - 1}, 2 * page));
+    ASSERT_TRUE(attached->invalidate({0, page - 1}));
+    EXPECT_EQ(read_byte(tag), 2) << shadowed;
+    EXPECT_EQ(read_byte(0), 2);
+  }
+}
+
 // A guest that changes its anchor has its tables where they were: what the port knows of the parent serves the new anchor too.
-TEST_F(RealMemory, EachAnchorIsTranslatedByItsOwnTable) {
-  ASSERT_TRUE(domain->map({0, size - 1}, ram->host_address(0), read_write, 12));
-  struct Source final : UserTableSource {
-    std::uint64_t next = size;
-    Result<std::uint64_t> allocate(unsigned lg2) override { return next -= std::uint64_t{1} << lg2; }
-    void release(std::uint64_t, unsigned) override {}
-  } source;
-  std::vector<UserPageTable> anchors;
+TEST_F(NestedMemory, EachAnchorIsTranslatedByItsOwnTable) {
+  std::vector<std::unique_ptr<UserTable>> users;
   for (std::uint8_t n = 0; n < 4; n++) {
-    *ram->pointer(n * page) = std::byte{n};
-    UserPageTable description{.format = {.format = FormatName::x86_64}};
-    auto const table = PageTable::create_user(description, *domain, source).value();
-    Gather gather;
-    ASSERT_TRUE(table->map({0, page - 1}, n * page, read_write, Existing::refuse, Cut::refuse, gather));
-    description.root = table->root();
-    anchors.push_back(description);
+    byte(n * page) = n;
+    std::uint64_t const tables = size / 2 + n * 16 * page;
+    users.push_back(std::make_unique<UserTable>(FormatConfiguration{.format = FormatName::x86_64}, guest,
+                                                Range{tables, tables + 16 * page - 1}));
+    ASSERT_TRUE(users[n]->map({0, page - 1}, n * page));
   }
   for (unsigned turn = 0; turn < 100; turn++) {
     unsigned const n = turn * 7 % 4;
-    auto const nested = NestedDomain::create(domain, anchors[n]).value();
+    auto const nested = NestedDomain::create(domain, users[n]->description()).value();
     ASSERT_TRUE(turn == 0 ? device->attach(nested) : device->replace(nested));
     ASSERT_EQ(read_byte(0), n);
     // the parent takes the page away and gives another one

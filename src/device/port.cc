@@ -90,7 +90,7 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
   if (t.ok()) {
     Range block = Range::block(iova, t.size_lg2);
     if (messages) block = without(block, *messages, iova);
-    if (Chunk const chunk = kept_->keep(iova, block, t, access, context, changes)) return chunk;
+    if (Chunk const chunk = kept_->keep(domain, iova, block, t, access, context, changes)) return chunk;
     if (FoundDevice device = target != nullptr ? host_.memory->device_range(t.output) : FoundDevice()) {
       Range const range = device.range();
       std::uint64_t const rest = std::min(block.last - iova, range.last - t.output);  // less one
