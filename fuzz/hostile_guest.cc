@@ -1,25 +1,12 @@
-// Guests' structures and tables of each hardware, see hostile_guest.h. With SWIOMMU_FUZZ_COUNTS in the environment, prints at the
-// end what was met.
+// Guests' structures and tables of each hardware, see hostile_guest.h.
 #include "hostile_guest.h"
 
-#include <cstdlib>
+#include "all_runs.h"
 
 using namespace swiommu::fuzzing;
 
-namespace {
-
-HostileCounts& counts() {
-  static HostileCounts* const made = [] {
-    bool const wanted = std::getenv("SWIOMMU_FUZZ_COUNTS") != nullptr;
-    if (wanted) std::atexit([] { counts().print(stderr); });
-    return new HostileCounts{.with_words = wanted};
-  }();
-  return *made;
-}
-
-}  // namespace
-
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
-  run_hostile_guest({data, size}, counts());
+  static HostileCounts& counts = counts_of_all_runs<HostileCounts>({.with_words = counts_are_wanted()});
+  run_hostile_guest({data, size}, counts);
   return 0;
 }

@@ -1,23 +1,10 @@
-// Streams of ioctls, see ioctl_runner.h. With SWIOMMU_FUZZ_COUNTS in the environment, prints at the end what they did.
-#include <cstdlib>
-
+// Streams of ioctls, see ioctl_runner.h.
+#include "all_runs.h"
 #include "ioctl_runner.h"
 
 using namespace swiommu::fuzzing;
 
-namespace {
-
-OutcomeCounts& counts() {
-  static OutcomeCounts* const made = [] {
-    if (std::getenv("SWIOMMU_FUZZ_COUNTS") != nullptr) std::atexit([] { counts().print(stderr); });
-    return new OutcomeCounts;
-  }();
-  return *made;
-}
-
-}  // namespace
-
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
-  run_ioctl_stream({data, size}, counts());
+  run_ioctl_stream({data, size}, counts_of_all_runs<OutcomeCounts>());
   return 0;
 }
