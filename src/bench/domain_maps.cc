@@ -115,6 +115,7 @@ Measurement pinning(std::uint64_t bytes, Source source) {
 
 std::vector<Measurement> domain_maps(Scope const& scope) {
   std::vector<Measurement> all;
+  all.reserve(2 * scope.formats.size());
   for (NamedFormat const& named : scope.formats) all.push_back(in_domain(MeasuredFormat(named)));
   for (NamedFormat const& named : scope.formats) all.push_back(in_address_space(MeasuredFormat(named)));
   std::uint64_t const large = std::min(std::uint64_t{1} << 30, scope.most_pages << host_page_lg2);

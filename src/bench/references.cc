@@ -83,7 +83,7 @@ class Tree {
   std::uint64_t* root_ = nullptr;
 };
 
-Reference copy(std::string series, std::uint64_t bytes, std::string per, double items) {
+Reference copy(std::string series, std::uint64_t bytes, std::string const& per, double items) {
   return reference(
       "memcpy", std::move(series), per == "copy" ? bytes : static_cast<std::uint64_t>(items), per,
       [bytes] {

@@ -13,6 +13,7 @@ Figure const& Session::measure(Measurement const& measurement) {
   if (auto const at = measured_.find(own_name); at != measured_.end()) return figures_[at->second];
   Figure figure{.label = measurement.label};
   std::vector<Figure> references;
+  references.reserve(measurement.references.size());
   for (auto const& reference : measurement.references) references.push_back(measure(*reference));
   listener_.starts(measurement.label);
   try {

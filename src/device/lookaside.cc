@@ -60,7 +60,7 @@ std::uint32_t Lookaside::context(Table const& table, std::uint64_t generation, s
   auto* const places = reinterpret_cast<Context*>(contexts_.data());
   constexpr std::uint64_t mask = low_bits(contexts_lg2);
   // Generations are counted, so their low bits are spread already.
-  for (std::uint64_t place = (generation + renewals + directed * 0x9e37u) & mask;; place = (place + 1) & mask) {
+  for (std::uint64_t place = (generation + renewals + std::uint64_t{directed} * 0x9e37) & mask;; place = (place + 1) & mask) {
     Context& found = places[place];
     if (found.generation == generation && found.renewals == renewals && found.directed == directed) return found.number;
     if (found.generation != 0) continue;

@@ -14,6 +14,7 @@ Result<std::unique_ptr<DriverNested>> DriverViommu::make_nested(std::uint32_t, U
   return fail(EOPNOTSUPP, "this hardware has no nested HWPTs on vIOMMUs");
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): who overrides it keeps the queue
 Result<std::unique_ptr<DriverHwQueue>> DriverViommu::make_hw_queue(std::shared_ptr<HwQueue>, HostAddress) {
   return fail(EOPNOTSUPP, "this hardware has no HW queues");
 }

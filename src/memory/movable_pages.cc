@@ -156,7 +156,7 @@ void MovablePages::take_away(Range pages) noexcept {
     drop(piece);
 }
 
-Result<> MovablePages::put(Range pages, HostAddress place, std::shared_ptr<void const> keeper) {
+Result<> MovablePages::put(Range pages, HostAddress place, std::shared_ptr<void const> const& keeper) {
   Lock const lock(mutex_);
   for (auto piece = pieces_.find(pages.start); piece != pieces_.end() && piece->first <= pages.last; ++piece) {
     auto& [first, what] = *piece;

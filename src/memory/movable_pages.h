@@ -44,7 +44,7 @@ class MovablePages {
   // They are nowhere; perhaps, if they could not be separated, with others.
   void take_away(Range pages) noexcept;
   // They are in a row from `place` on, which lasts as long as the keeper does. ENOMEM: they are gone.
-  Result<> put(Range pages, HostAddress place, std::shared_ptr<void const> keeper);
+  Result<> put(Range pages, HostAddress place, std::shared_ptr<void const> const& keeper);
 
  private:
   struct Piece {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <charconv>
+#include <memory>
 #include <string_view>
 
 namespace swiommu {
@@ -13,8 +14,8 @@ namespace {
 // "7f0000000000-7f0000021000 rw-p ...", as far as it can be understood.
 std::optional<OwnMapping> parse(std::string_view line) {
   OwnMapping mapping;
-  char const* const end = line.data() + line.size();
-  auto const start = std::from_chars(line.data(), end, mapping.range.start, 16);
+  char const* const end = std::to_address(line.end());
+  auto const start = std::from_chars(std::to_address(line.begin()), end, mapping.range.start, 16);
   if (start.ec != std::errc() || start.ptr == end || *start.ptr != '-') return std::nullopt;
   std::uint64_t behind = 0;
   auto const last = std::from_chars(start.ptr + 1, end, behind, 16);

@@ -38,7 +38,7 @@ Result<std::uint64_t> PinLedger::pins(PageIdentity const& page) const {
       bool found = false;
       pages->for_each_pinned([&](std::uint64_t number) {
         auto const here = backing.identity(number);
-        found = found || (here ? *here : map->page_at(place(number))) == page;
+        found = found || (here ? here : map->page_at(place(number))) == page;
       });
       count += found;
     }

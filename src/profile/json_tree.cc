@@ -192,7 +192,7 @@ Result<JsonNode> parse_json(std::string_view text, std::string_view file) {
     char const* seen = text.data();
     TreeBuilder builder(text, seen);
     constexpr bool whole = true, comments = true;
-    if (nlohmann::json::sax_parse(Reading(text.data(), &seen), Reading(text.data() + text.size(), &seen), &builder,
+    if (nlohmann::json::sax_parse(Reading(seen, &seen), Reading(std::to_address(text.end()), &seen), &builder,
                                   nlohmann::json::input_format_t::json, whole, comments))
       return std::move(builder.root);
     auto const [offset, about] = builder.problem.value_or(std::pair{std::size_t{0}, std::string("this is no JSON")});

@@ -71,6 +71,7 @@ constexpr Field fields[] = {
 Result<void> read_paging(Document const& document, JsonNode const& node, Profile& profile) {
   SWIOMMU_TRY(document.require(node, JsonNode::Kind::object, "paging"));
   std::vector<std::string> known;
+  known.reserve(paging_uses);
   for (std::size_t n = 0; n < paging_uses; n++) known.emplace_back(name(static_cast<PagingUse>(n)));
   for (JsonMember const& member : node.members) {
     auto const found = std::ranges::find(known, member.key);

@@ -46,6 +46,7 @@ void FileMappings::forget(std::uint64_t start, std::size_t length) try {
   std::lock_guard const lock(lock_);
   cut(start, end_of(start, length), gone);
 } catch (std::bad_alloc const&) {
+  return;  // it stays known as it was
 }
 
 void FileMappings::move(std::uint64_t start, std::size_t length, std::uint64_t to, std::size_t new_length) {

@@ -1,9 +1,9 @@
 #include "run/hidden_thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/prctl.h>
 
+#include <csignal>
 #include <memory>
 #include <new>
 

@@ -82,6 +82,7 @@ Result<> launch(Launch const& launch) {
   SWIOMMU_TRY(set("LD_PRELOAD", *library));
 
   std::vector<char*> arguments;
+  arguments.reserve(launch.command.size() + 1);
   for (std::string const& argument : launch.command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   ::execv(program->c_str(), arguments.data());

@@ -1,11 +1,11 @@
 #include "run/own_memory.h"
 
 #include <link.h>
-#include <signal.h>
 
 #include <atomic>
 #include <bit>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "run/kernel_call.h"

@@ -18,7 +18,7 @@ ProgressBar::ProgressBar() : shown_(::isatty(STDERR_FILENO) != 0 && ::isatty(STD
 void ProgressBar::advance(std::uint64_t address) {
   if (!shown_ || ++count_ % calls_between != 0) return;
   // Address spaces are used from the bottom and of unknown size: the logarithm moves visibly all the way.
-  int const filled = width * std::bit_width(address) / 64;
+  int const filled = width * static_cast<int>(std::bit_width(address)) / 64;
   auto const line = fmt::format("\r[{:#<{}}{:.<{}}] {} mappings, at 0x{:x} ", "", filled, "", width - filled, count_, address);
   std::fputs(line.c_str(), stderr);
   std::fflush(stderr);

@@ -46,6 +46,7 @@ class OpenFile {
   [[nodiscard]] virtual bool readable() const { return false; }
   // `changed(readable)` is called, perhaps with locks held, each time that readable() changes, until it is replaced. It must not
   // call back. One at a time.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): who overrides it keeps the function
   virtual void on_readable(std::function<void(bool readable)> changed) { (void)changed; }
 };
 

@@ -21,7 +21,8 @@ std::string reserved(std::uint64_t bits, std::string_view where = "") {
 Found context_table(Lookup& lookup, std::uint64_t root_table, std::uint32_t device, bool scalable) {
   StructurePath& path = lookup.path;
   std::uint32_t const bus = device >> 8;
-  auto const entry = path.read<2>(lookup.memory, scalable ? "scalable-mode root entry" : "root entry", root_table + 16 * bus);
+  auto const entry =
+      path.read<2>(lookup.memory, scalable ? "scalable-mode root entry" : "root entry", root_table + 16 * std::uint64_t{bus});
   if (!entry) return std::unexpected(entry.error());
   // Scalable mode has two tables a bus, because its context entries are twice as large.
   bool const upper = scalable && (device & 0x80) != 0;
@@ -42,7 +43,7 @@ Found context_table(Lookup& lookup, std::uint64_t root_table, std::uint32_t devi
 Configuration legacy_configuration(Lookup& lookup, std::uint64_t context_table, std::uint32_t device,
                                    std::optional<std::uint32_t> pasid) {
   StructurePath& path = lookup.path;
-  auto const entry = path.read<2>(lookup.memory, "context entry", context_table + 16 * (device & 0xff));
+  auto const entry = path.read<2>(lookup.memory, "context entry", context_table + 16 * std::uint64_t{device & 0xff});
   if (!entry) return std::unexpected(entry.error());
   auto const [low, high] = *entry;
   std::uint64_t const type = bit_field(low, 3, 2);
@@ -75,7 +76,8 @@ Configuration legacy_configuration(Lookup& lookup, std::uint64_t context_table, 
 Found pasid_table_entry(Lookup& lookup, std::uint64_t context_table, std::uint32_t device, std::optional<std::uint32_t> pasid) {
   StructurePath& path = lookup.path;
   Capabilities const& capabilities = lookup.capabilities;
-  auto const context = path.read<4>(lookup.memory, "scalable-mode context entry", context_table + 32 * (device & 0x7f));
+  auto const context =
+      path.read<4>(lookup.memory, "scalable-mode context entry", context_table + 32 * std::uint64_t{device & 0x7f});
   if (!context) return std::unexpected(context.error());
   auto const [low, high, third, fourth] = *context;
   constexpr std::uint64_t device_tlb = bit(2), pasid_enable = bit(3), page_request = bit(4);

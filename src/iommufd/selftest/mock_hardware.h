@@ -46,7 +46,7 @@ struct MockViommuData {
   std::uint64_t out_map_length;
 };
 inline constexpr std::size_t least_mock_viommu_data = 8;
-inline constexpr std::uint64_t mock_viommu_memory = 2 * 4096;
+inline constexpr std::uint64_t mock_viommu_memory = 0x2000;
 
 // VEVENTQ_ALLOC, HW_QUEUE_ALLOC
 inline constexpr std::uint32_t mock_event_type = 0xbeefbeef;

@@ -18,10 +18,10 @@ void look_up_all();
 
 // A pointer to the next function `name`, which has the type of `function`.
 #define SWIOMMU_NEXT(name, function)                                                                                    \
-  ([]() -> decltype(&function) {                                                                                        \
+  ([]() -> decltype(&(function)) {                                                                                      \
     static constinit ::swiommu::run::NextFunction entry __attribute__((section("swiommu_next"), used)){#name, nullptr}; \
     void* address = entry.address.load(std::memory_order_relaxed);                                                      \
     if (address == nullptr) [[unlikely]]                                                                                \
       address = ::swiommu::run::look_up(entry);                                                                         \
-    return reinterpret_cast<decltype(&function)>(address);                                                              \
+    return reinterpret_cast<decltype(&(function))>(address);                                                            \
   }())

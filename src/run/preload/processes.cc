@@ -1,11 +1,11 @@
 // New processes: fork(2), vfork(2), posix_spawn(3) and what is made of them.
 #include <fcntl.h>
 #include <spawn.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 
 #include "run/kernel_call.h"
 #include "run/owner.h"

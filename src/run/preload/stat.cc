@@ -49,6 +49,7 @@ bool describes_ours(int descriptor) { return table().has(descriptor) && !table()
 
 static_assert(sizeof(struct stat) == sizeof(struct stat64));
 
+// NOLINTBEGIN(bugprone-macro-parentheses): the arguments have theirs
 // A name that takes a path, with whatever comes before and after it in `parameters`.
 #define SWIOMMU_STAT_OF_PATH(name, parameters, arguments)                                           \
   SWIOMMU_EXPORTED(name, run_##name)                                                                \
@@ -69,6 +70,7 @@ static_assert(sizeof(struct stat) == sizeof(struct stat64));
     if ((flags & AT_EMPTY_PATH) != 0 && describes_ours(folder)) return describe(*status, OurPath::iommu); \
     return SWIOMMU_NEXT(name, run_##name) arguments;                                                      \
   }
+// NOLINTEND(bugprone-macro-parentheses)
 
 SWIOMMU_STAT_OF_PATH(stat, (char const* path, struct stat* status), (path, status))
 SWIOMMU_STAT_OF_PATH(stat64, (char const* path, struct stat* status), (path, status))

@@ -1,7 +1,7 @@
 // fopen(3).
 #include <fcntl.h>
-#include <stdio.h>
 
+#include <cstdio>
 #include <string_view>
 
 #include "run/kernel_call.h"
