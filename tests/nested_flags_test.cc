@@ -98,7 +98,9 @@ class NestedFlags : public NestedHwptTest, public testing::WithParamInterface<Ke
   // What the guest reads in its own table: the pages whose flag is set, by number from iova on.
   std::vector<std::uint64_t> marked(Flag flag) {
     std::vector<std::uint64_t> found;
-    auto const report = [&](Range range) { found.push_back((range.start - iova) / page); };
+    auto const report = [&](Range range) {
+      for (std::uint64_t n = (range.start - iova) / page; n <= (range.last - iova) / page; n++) found.push_back(n);
+    };
     EXPECT_TRUE(table_.table().read_flags(flag, {iova, iova + 2 * page - 1}, Clear::no, report));
     return found;
   }

@@ -168,4 +168,19 @@ Result<std::vector<Area>> IoAddressSpace::areas(Range iovas) const {
   });
 }
 
+Result<void> IoAddressSpace::read_dirty(PagingDomain& domain, Range iovas, Clear clear, FunctionRef<void(Range)> report) const {
+  return guarded([&]() -> Result<void> {
+    SWIOMMU_TRY(refuse_inside_guard());
+    SWIOMMU_TRY(check_order(iovas));
+    SharedLock const lock(mutex_);
+    std::optional<Range> part;
+    for (auto const& entry : std::as_const(state_->table).areas().overlapping(iovas)) {
+      if (entry.range.start > (part ? part->last + 1 : iovas.start)) break;
+      part = Range{iovas.start, std::min(iovas.last, entry.range.last)};
+      if (part->last == iovas.last) break;
+    }
+    return part ? domain.read_dirty(*part, clear, report) : Result<void>();
+  });
+}
+
 }  // namespace swiommu

@@ -12,6 +12,12 @@ namespace {
 // The shadow is emptied in pieces of this size: a table of the lowest level, in most formats.
 constexpr unsigned drop_lg2 = 21;
 
+// Does `next` translate like `run`, as if it were more of it?
+bool goes_on(Leaf const& run, Leaf const& next) {
+  return run.range.last + 1 == next.range.start && run.output + run.range.length() == next.output &&
+         run.size_lg2 == next.size_lg2 && run.attributes == next.attributes;
+}
+
 }  // namespace
 
 Result<bool> ShadowDomain::compose_halves(Step& step) {
@@ -38,12 +44,27 @@ Result<bool> ShadowDomain::compose(Range iovas, Step& step) {
   step.end = iovas.last;
   step.at_end = false;
   Result<bool> outcome = true;
-  auto const leaf_by_leaf = [&](Leaf const& leaf) SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
-    if (leaf.range.start > step.progress.next) outcome = drop(leaf.range.start - 1, step);
-    if (outcome && *outcome) outcome = compose_leaf(leaf, step);
+  // Leaves that go on where the one before ends are done as one, unless each has flags of its own.
+  bool const joins = !user_->shape().tracks_accessed && !user_->shape().tracks_dirty;
+  step.words.joins = joins;
+  std::optional<Leaf> run;
+  auto const compose_run = [&]() SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
+    if (run && run->range.start > step.progress.next) outcome = drop(run->range.start - 1, step);
+    if (run && outcome && *outcome) outcome = compose_leaf(*run, step);
+    run.reset();
     return outcome && *outcome;
   };
+  auto const leaf_by_leaf = [&](Leaf const& leaf) SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
+    if (joins && run && goes_on(*run, leaf)) {
+      run->range.last = leaf.range.last;
+      return true;
+    }
+    if (!compose_run()) return false;
+    run = leaf;
+    return true;
+  };
   bool const reached = user_->visit_some(iovas, leaf_by_leaf, step.words);
+  compose_run();
   if (!outcome || !*outcome || step.at_end) return outcome;
   // Up to where the visit came there is nothing more.
   if (reached) return drop(iovas.last, step);
@@ -70,20 +91,22 @@ Result<bool> ShadowDomain::drop(std::uint64_t last, Step& step) {
   return false;
 }
 
-// One leaf of the user's table, in as many pieces as the parent makes of it.
+// A leaf of the user's table, or several that go on from each other, in as many pieces as the parent makes of it.
 Result<bool> ShadowDomain::compose_leaf(Leaf const& leaf, Step& step) {
   unsigned const smallest = shadow_->shape().smallest_page_lg2();
+  if (leaf.size_lg2 > largest_leaf_lg2_.load(std::memory_order_relaxed))
+    largest_leaf_lg2_.store(leaf.size_lg2, std::memory_order_relaxed);
   Attributes attributes = leaf.attributes;
   Access const rights = usable(leaf);
   for (std::uint64_t at = leaf.range.start;;) {
     if (step.pieces == 0) return false;
-    step.charge(1);
     std::uint64_t const guest = leaf.output + (at - leaf.range.start);
     Translation const t = usable_in_parent(guest, rights, step);
     // What the shadow's smallest page is too large for (a parent that ends within a page) is left out.
     unsigned const size_lg2 = std::max<unsigned>(smallest, t.ok() ? t.size_lg2 : hole_lg2(*parent(), t));
     std::uint64_t const last = at + std::min(leaf.range.last - at, Range::block(guest, size_lg2).last - guest);
     asked_->note({guest, guest + (last - at)});
+    step.charge(1 + shift_right(last - at, leaf.size_lg2));
     attributes.access = t.attributes.access & rights;
     attributes.coherent = leaf.attributes.coherent || t.attributes.coherent;
     bool there = t.ok() && t.size_lg2 >= smallest && attributes.access != Access{};
@@ -125,22 +148,14 @@ Translation ShadowDomain::usable_in_parent(std::uint64_t guest, Access rights, S
 }
 
 Result<void> ShadowDomain::set(Range iovas, std::uint64_t output, Attributes attributes, Step& step) {
-  for (std::uint64_t at = iovas.start;;) {
-    Walk const walk = shadow_->walk(at, {}, Update::no);
-    std::uint64_t const wanted = output + (at - iovas.start);
-    if (!walk.ok() || walk.output != wanted || walk.attributes.access != attributes.access ||
-        walk.attributes.coherent != attributes.coherent) {
-      SWIOMMU_TRY(shadow_->map({at, iovas.last}, wanted, attributes, Existing::replace, Cut::split, step.gather));
-      changes_++;
-      // What lay further on in the range was not looked at: it may have been there.
-      step.removed = step.removed || walk.ok() || at != iovas.last;
-      return {};
-    }
-    std::uint64_t const last = Range::block(at, walk.size_lg2).last;
-    if (last >= iovas.last) return {};
-    step.charge(1);
-    at = last + 1;
-  }
+  auto const different = shadow_->first_difference(iovas, output, attributes);
+  if (!different) return {};
+  Range const rest{*different, iovas.last};
+  bool const was_empty = shadow_->visit(rest, [](Leaf const&) { return false; });
+  SWIOMMU_TRY(shadow_->map(rest, output + (rest.start - iovas.start), attributes, Existing::replace, Cut::split, step.gather));
+  changes_++;
+  step.removed = step.removed || !was_empty;
+  return {};
 }
 
 Result<void> ShadowDomain::clear(Range iovas, Step& step) {

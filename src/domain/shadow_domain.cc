@@ -7,7 +7,7 @@
 
 namespace swiommu {
 
-ShadowDomain::ShadowDomain(Host const& host, std::shared_ptr<Domain> parent, UserPageTable const& table, Limits limits,
+ShadowDomain::ShadowDomain(Host const& host, std::shared_ptr<Domain> const& parent, UserPageTable const& table, Limits limits,
                            std::uint64_t budget)
     : Domain(host, parent, limits),
       asked_(std::make_unique<AskedMemory>(*parent)),
@@ -17,7 +17,7 @@ ShadowDomain::ShadowDomain(Host const& host, std::shared_ptr<Domain> parent, Use
 
 Result<std::shared_ptr<ShadowDomain>> ShadowDomain::create(std::shared_ptr<Domain> parent, UserPageTable const& table,
                                                            Limits limits, FormatConfiguration const& format, std::uint64_t budget,
-                                                           std::shared_ptr<TableAllocator> tables) {
+                                                           std::shared_ptr<TableAllocator> const& tables) {
   return guarded([&]() -> Result<std::shared_ptr<ShadowDomain>> {
     Host const& host = parent->host();
     std::shared_ptr<ShadowDomain> domain(new ShadowDomain(host, parent, table, limits, budget));
@@ -27,7 +27,7 @@ Result<std::shared_ptr<ShadowDomain>> ShadowDomain::create(std::shared_ptr<Domai
     auto why = PageTable::open(table, *parent);
     if (!why) return std::unexpected(std::move(why).error());
     domain->why_ = std::move(*why);
-    auto shadow = PageTable::create(format, tables ? std::move(tables) : host.tables);
+    auto shadow = PageTable::create(format, tables ? tables : host.tables);
     if (!shadow) return std::unexpected(std::move(shadow).error());
     domain->shadow_ = std::move(*shadow);
     SWIOMMU_TRY(domain->check_format());
@@ -81,7 +81,9 @@ Translation ShadowDomain::look_up(std::uint64_t input, Access access, Update upd
 RefreshProgress ShadowDomain::begin_refresh(Range iovas) const {
   if (ignores_top_byte_)
     iovas = iovas.start >> 56 == iovas.last >> 56 ? Range{untagged(iovas.start), untagged(iovas.last)} : Range::all();
-  iovas = {align_down(iovas.start, page_lg2()), iovas.last | low_bits(page_lg2())};
+  // Naming one iova of a leaf means all of the leaf, which may be gone by now.
+  unsigned const block_lg2 = std::max(page_lg2(), largest_leaf_lg2_.load(std::memory_order_relaxed));
+  iovas = {align_down(iovas.start, block_lg2), iovas.last | low_bits(block_lg2)};
   return {.iovas = iovas, .next = iovas.start, .hole = iovas.start};
 }
 

@@ -70,6 +70,18 @@ TEST_F(Shadow, ARefreshThatFindsNothingNewDisturbsNobody) {
   EXPECT_EQ(a.read(iova(3)), Reason::not_mapped);
 }
 
+TEST_F(Shadow, AnIovaOfALargeLeafThatIsGoneStandsForAllOfIt) {
+  word(level1 + 8) = 0x80 | rw;  // 2 MiB from guest address 0, of which the parent has the second half
+  auto const domain = shadow();
+  std::uint64_t const block = bit(21);
+  ASSERT_TRUE(domain->refresh(Range::block(block, 21)));
+  ASSERT_EQ(reason(*domain, block + data), Reason::none);
+  word(level1 + 8) = 0;
+  ASSERT_TRUE(domain->refresh(Range::block(block + 0x5000, 12)));
+  EXPECT_EQ(reason(*domain, block + data), Reason::not_mapped);
+  EXPECT_TRUE(ranges(*domain).empty());
+}
+
 TEST_F(Shadow, FollowsItsParentByItself) {
   leaf(3) = data | rw;
   leaf(4) = nowhere | rw;

@@ -1,12 +1,15 @@
 // HWPT_SET_DIRTY_TRACKING and HWPT_GET_DIRTY_BITMAP.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
+#include <vector>
 
 #include "iommufd/commands.h"
 #include "iommufd/dirty_bitmap_writer.h"
 #include "iommufd/hwpt.h"
 #include "iommufd/ioas.h"
+#include "swiommu/memory/dirty_bitmap.h"
 
 namespace swiommu::iommufd {
 namespace {
@@ -30,17 +33,12 @@ Result<Range> range_of(iommu_hwpt_get_dirty_bitmap const& arguments, std::uint64
   return Range{arguments.iova, last};
 }
 
-// The part of the range in front of the first hole; nothing if the hole comes first.
-Result<std::optional<Range>> mapped_part(IoAddressSpace const& space, Range range) {
+// The last iova of the areas that overlap the range; nothing if there are none.
+Result<std::optional<std::uint64_t>> last_mapped(IoAddressSpace const& space, Range range) {
   auto const areas = space.areas(range);
   if (!areas) return std::unexpected(areas.error());
-  std::optional<Range> part;
-  for (Area const& area : *areas) {
-    if (area.iovas.start > (part ? part->last + 1 : range.start)) break;
-    part = Range{range.start, std::min(range.last, area.iovas.last)};
-    if (part->last == range.last) break;
-  }
-  return part;
+  if (areas->empty()) return std::nullopt;
+  return std::min(areas->back().iovas.last, range.last);
 }
 
 }  // namespace
@@ -54,9 +52,10 @@ Result<void> hwpt_set_dirty_tracking(Command<iommu_hwpt_set_dirty_tracking> cons
   SWIOMMU_TRY(check_tracking(**hwpt));
   bool const enable = (arguments.flags & IOMMU_HWPT_DIRTY_TRACKING_ENABLE) != 0;
   if (enable) {
-    auto const areas = (*hwpt)->ioas()->space().areas(Range::all());
+    IoAddressSpace const& space = (*hwpt)->ioas()->space();
+    auto const areas = space.areas(Range::all());
     if (!areas) return std::unexpected(areas.error());
-    for (Area const& area : *areas) SWIOMMU_TRY((*hwpt)->domain()->read_dirty(area.iovas, Clear::yes, [](Range) {}));
+    for (Area const& area : *areas) SWIOMMU_TRY(space.read_dirty(*(*hwpt)->domain(), area.iovas, Clear::yes, [](Range) {}));
   }
   (*hwpt)->set_tracks_dirty(enable);
   return {};
@@ -75,15 +74,23 @@ Result<void> hwpt_get_dirty_bitmap(Command<iommu_hwpt_get_dirty_bitmap> const& c
   auto const range = range_of(arguments, *alignment);
   if (!range) return std::unexpected(range.error());
   SWIOMMU_TRY(check_tracking(**hwpt));
-  auto const part = mapped_part(space, *range);
-  if (!part) return std::unexpected(part.error());
+  auto const last = last_mapped(space, *range);
+  if (!last) return std::unexpected(last.error());
   // Hardware that is not told to track sets no flags.
-  if (!*part || !(*hwpt)->tracks_dirty()) return {};
+  if (!*last || !(*hwpt)->tracks_dirty()) return {};
   // Of a page size that is no power of two Linux takes the lowest bit.
-  DirtyBitmapWriter writer(command.caller, arguments.data, arguments.iova,
-                           static_cast<unsigned>(std::countr_zero(arguments.page_size)));
+  auto const page_size_lg2 = static_cast<unsigned>(std::countr_zero(arguments.page_size));
+  PagingDomain& domain = *(*hwpt)->domain();
+  // First into words of our own: nobody waits for the caller's memory while the address space is locked.
+  Range const mapped{range->start, **last};
+  unsigned const kept_lg2 = std::max(page_size_lg2, domain.shape().smallest_page_lg2());
+  std::vector<std::uint64_t> words(DirtyBitmap::words_for(mapped, kept_lg2));
+  auto found = DirtyBitmap::over(mapped, kept_lg2, words);
+  if (!found) return std::unexpected(found.error());
   Clear const clear = (arguments.flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR) != 0 ? Clear::no : Clear::yes;
-  SWIOMMU_TRY((*hwpt)->domain()->read_dirty(**part, clear, [&](Range dirty) { writer.set(dirty); }));
+  SWIOMMU_TRY(space.read_dirty(domain, mapped, clear, [&](Range dirty) { found->set(dirty); }));
+  DirtyBitmapWriter writer(command.caller, arguments.data, arguments.iova, page_size_lg2);
+  found->for_each_dirty_range([&](Range dirty) { writer.set(dirty); });
   writer.flush();
   return {};
 }

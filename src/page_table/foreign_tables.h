@@ -1,6 +1,7 @@
 // Table memory that belongs to somebody else, who edits it while we read: each word is fetched through a view, which may
 // refuse. Nothing read here is trusted.
 #pragma once
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <optional>
@@ -64,6 +65,26 @@ class ForeignTables {
     return fetch(table, index, e) ? std::optional(e) : std::nullopt;
   }
 
+  // Words of a table that lie in a row, each to be read atomically when it is wanted.
+  template <class Entry>
+  struct Row {
+    Entry const* first = nullptr;
+    std::uint64_t count = 0;
+    bool swapped = false;
+    bool unreachable = false;  // not even the first can be read
+
+    Entry load(std::uint64_t n) const { return in_order(__atomic_load_n(first + n, __ATOMIC_ACQUIRE), swapped); }
+  };
+  // Those from `index` on, at most `count`, as far as they can be reached at once; perhaps none.
+  template <class Entry>
+  Row<Entry> row(std::uint64_t table, std::uint64_t index, std::uint64_t count) const {
+    if (doubtful_ || left_ != PageTable::no_limit) return {};
+    Chunk const chunk = view_->locate(table + index * sizeof(Entry), Access::reading());
+    if (!chunk || chunk.length < sizeof(Entry) || reinterpret_cast<std::uintptr_t>(chunk.data) % sizeof(Entry) != 0)
+      return {.unreachable = true};
+    return {reinterpret_cast<Entry const*>(chunk.data), std::min<std::uint64_t>(count, chunk.length / sizeof(Entry)), swapped_};
+  }
+
   template <class Entry>
   Exchange exchange(std::uint64_t table, std::uint64_t index, Entry& expected, Entry desired) {
     Entry* const word = locate<Entry>(table, index, Access::both());
@@ -113,7 +134,11 @@ class ForeignTables {
 
   template <class Entry>
   Entry in_order(Entry e) const {
-    if (!swapped_) return e;
+    return in_order(e, swapped_);
+  }
+  template <class Entry>
+  static Entry in_order(Entry e, bool swapped) {
+    if (!swapped) return e;
     if constexpr (sizeof(Entry) == 8) return __builtin_bswap64(e);
     return static_cast<Entry>(__builtin_bswap32(static_cast<std::uint32_t>(e)));
   }

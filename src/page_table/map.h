@@ -91,6 +91,16 @@ class Mapper {
     }
   }
 
+  // The word of each item of leaves of 2^lg2 bytes from `at` on. By value, so that what is the same for all is worked out once.
+  template <class Inherit = std::identity>
+  [[nodiscard]] auto words(unsigned level, std::uint64_t at, unsigned lg2, Target const& target,
+                           Inherit const& inherit = {}) const {
+    return [format = format_, inherit, output = target.at(at), shift = format_.geometry().level[level].shift, level, lg2,
+            attributes = target.attributes](std::uint64_t n) -> Entry {
+      return inherit(format.leaf(output + (n << shift), level, lg2, attributes));
+    };
+  }
+
   // May leaves be written all over `range`, which lies under one table? Errors as above.
   Result<void> plan_leaves(unsigned level, std::uint64_t table, Range range, Existing existing) const {
     if (!memory_.template load<Entry>(table, format_.geometry().index(level, range.start))) return unreachable(table);
@@ -107,11 +117,7 @@ class Mapper {
                   Inherit const& inherit = {}) {
     Geometry const& g = format_.geometry();
     std::uint64_t const first = g.index(level, range.start), count = g.index(level, range.last) - first + 1;
-    // By value, so that what is the same for all words is worked out once.
-    auto const word = [format = format_, inherit, output = target.at(range.start), shift = g.level[level].shift, level, lg2,
-                       attributes = target.attributes](std::uint64_t n) -> Entry {
-      return inherit(format.leaf(output + (n << shift), level, lg2, attributes));
-    };
+    auto const word = words(level, range.start, lg2, target, inherit);
     if (level == 0) {
       if (!store_row<Entry>(memory_, table, first, count, word)) complete_ = false;
       return;

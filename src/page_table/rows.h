@@ -35,9 +35,10 @@ bool surely_empty(F const& format, M& memory, unsigned level, std::uint64_t tabl
 }
 
 // Writes `word(n)` into the item `first + n` for each n below `count`, in order. False if the memory refuses one; the rest is
-// left as it was.
+// left as it was. Inline always: what `word` has captured then stays in registers.
 template <class Entry, class M, class Word>
-bool store_row(M& memory, std::uint64_t table, std::uint64_t first, std::uint64_t count, Word const& word) {
+[[gnu::always_inline]] inline bool store_row(M& memory, std::uint64_t table, std::uint64_t first, std::uint64_t count,
+                                             Word const& word) {
   if constexpr (DirectTables<M, Entry>) {
     Entry* const row = memory.template words<Entry>(table) + first;
     for (std::uint64_t n = 0; n < count; n++) __atomic_store_n(row + n, word(n), __ATOMIC_RELEASE);
@@ -47,6 +48,20 @@ bool store_row(M& memory, std::uint64_t table, std::uint64_t first, std::uint64_
       if (!memory.template store<Entry>(table, first + n, word(n))) return false;
     return true;
   }
+}
+
+// Is the item `first + n` the word `word(n)`, for all up to `last`? False may also mean that it takes a closer look to know.
+template <class Entry, class M, class Word>
+[[gnu::always_inline]] inline bool surely_equal(M& memory, std::uint64_t table, std::uint64_t first, std::uint64_t last,
+                                                Word const& word) {
+  if constexpr (DirectTables<M, Entry>) {
+    Entry const* const row = memory.template words<Entry>(table) + first;
+    Entry differences = 0;
+    for (std::uint64_t n = 0; n <= last - first; n++)
+      differences = static_cast<Entry>(differences | (__atomic_load_n(row + n, __ATOMIC_RELAXED) ^ word(n)));
+    return differences == 0;
+  }
+  return false;
 }
 
 // Of a table of the lowest level of our own: how many of the items `first` to `last` are leaves.

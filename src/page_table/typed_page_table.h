@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 
+#include "page_table/compare.h"
 #include "page_table/harvest.h"
 #include "page_table/map.h"
 #include "page_table/split.h"
@@ -133,6 +134,12 @@ class TypedPageTable : public PageTable {
     });
   }
 
+  std::optional<std::uint64_t> first_difference(Range range, std::uint64_t output, Attributes attributes) const override {
+    if (!covers(range)) return range.start;
+    typename Mapper<F, M>::Target const target{range.start, output, attributes};
+    return Comparison<F, M>(format_, memory_, target).first_difference(top(), range);
+  }
+
   bool visit_some(Range range, FunctionRef<bool(Leaf const&)> visit, VisitLimit& limit) const override {
     if (range.start > range.last) return true;
     LeafVisit<F, M, FunctionRef<bool(Leaf const&)>> visitor(format_, memory_, visit, limit);
@@ -150,7 +157,8 @@ class TypedPageTable : public PageTable {
       return fail(EOPNOTSUPP, flag == Flag::dirty ? "this table keeps no dirty flags" : "this table keeps no accessed flags");
     if (!covers(range)) return beyond_inputs(range);
     auto&& memory = memory_to_plan_in();
-    Harvest<F, M, FunctionRef<void(Range)>>(format_, memory, flag, clear, report).run(format_.geometry().top(), root_, range);
+    Harvest<F, M, FunctionRef<void(Range)>>(format_, memory, flag, clear, report)
+        .run(lowest_table(format_, memory, top(), range), range);
     if (exhausted(memory)) return over_budget();
     return {};
   }

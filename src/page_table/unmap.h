@@ -28,7 +28,7 @@ class Unmapper {
         case EntryKind::table: {
           if (range.contains(item)) {
             bytes += mapped_bytes(e, level, at);
-            if (empty(level, table, i)) Mapper<F, M>(format_, memory_).retire_entry(e, level, at, gather);
+            if (drop(level, table, i)) Mapper<F, M>(format_, memory_).retire_entry(e, level, at, gather);
           } else {
             for_each_part_below(format_, e, level, {at, last}, [&](Range part) {
               bytes += clear(child_level(format_, e, level), format_.table_address(e, level), part, gather);
@@ -39,9 +39,9 @@ class Unmapper {
         }
         case EntryKind::leaf:
           bytes += item.length();
-          empty(level, table, i);
+          drop(level, table, i);
           break;
-        case EntryKind::malformed: empty(level, table, i); break;
+        case EntryKind::malformed: drop(level, table, i); break;
       }
       if (last == range.last) return bytes;
       at = last + 1;
@@ -64,7 +64,7 @@ class Unmapper {
     return leaves << g.level[0].shift;
   }
 
-  bool empty(unsigned level, std::uint64_t table, std::uint64_t index) {
+  bool drop(unsigned level, std::uint64_t table, std::uint64_t index) {
     bool const stored = memory_.template store<Entry>(table, index, format_.empty(level));
     complete_ = complete_ && stored;
     return stored;

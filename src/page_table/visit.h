@@ -8,6 +8,12 @@
 
 namespace swiommu {
 
+// Memory of which words in a row can be had at once.
+template <class M, class Entry>
+concept ReadsRows = requires(M const& m, std::uint64_t table, std::uint64_t index, std::uint64_t count) {
+  { m.template row<Entry>(table, index, count).load(index) } -> std::same_as<Entry>;
+};
+
 template <PageTableFormat F, TableReader<typename F::Entry> M, class Visit>
 class LeafVisit {
  public:
@@ -22,15 +28,25 @@ class LeafVisit {
   // at each other, the depth is bounded by the number of levels and the work by the budget.
   bool run(unsigned level, std::uint64_t table, Range range, Access rights) {
     Geometry const& g = format_.geometry();
+    std::uint64_t const first = g.index(level, range.start);
+    auto const row = row_of(table, first, g.index(level, range.last) - first + 1);
     for (std::uint64_t at = range.start;;) {
       std::uint64_t const i = g.index(level, at);
-      std::uint64_t const last = std::min(g.item(level, at).last, range.last);
+      std::uint64_t last = std::min(g.item(level, at).last, range.last);
       if (limit_.words == 0) {
         limit_.next = at;
         return false;
       }
       limit_.words--;
-      auto const e = memory_.template load<Entry>(table, i);
+      std::optional<Entry> e;
+      if constexpr (ReadsRows<M, Entry>) {
+        if (i - first < row.count)
+          e = row.load(i - first);
+        else if (i != first || !row.unreachable)
+          e = memory_.template load<Entry>(table, i);
+      } else {
+        e = memory_.template load<Entry>(table, i);
+      }
       if (!e) {
         // A table lies in one piece of memory or in several: skip the item, not the table.
         if (last == range.last) return true;
@@ -38,6 +54,8 @@ class LeafVisit {
         continue;
       }
       EntryKind const kind = format_.kind(*e, level);
+      if constexpr (ReadsRows<M, Entry>)
+        if (limit_.joins && kind == EntryKind::leaf) last = join(*e, level, {at, range.last}, row, i - first);
       if (kind == EntryKind::leaf && !leaf(*e, level, {at, last}, rights)) return false;
       if (kind == EntryKind::table && !descend(*e, level, {at, last}, rights)) return false;
       if (last == range.last) return true;
@@ -46,6 +64,40 @@ class LeafVisit {
   }
 
  private:
+  // Words in a row are located once.
+  auto row_of(std::uint64_t table, std::uint64_t first, std::uint64_t count) const {
+    if constexpr (ReadsRows<M, Entry>) {
+      using Row = typename M::template Row<Entry>;
+      return limit_.words == 0 ? Row() : memory_.template row<Entry>(table, first, count);
+    } else {
+      return nullptr;
+    }
+  }
+
+  // The last input of the items from that of `e` on, the `n`th word of `row`, that go on from each other: words that differ in
+  // the address only, by one item from each to the next. An address that overflowed would show in the last of them.
+  template <class Row>
+  std::uint64_t join(Entry e, unsigned level, Range range, Row const& row, std::uint64_t n) {
+    unsigned const shift = format_.geometry().level[level].shift;
+    std::uint64_t const one = std::min(range.last, range.start | low_bits(shift));
+    if ((format_.leaf_sizes(level) & bit(shift)) == 0 || format_.leaf_size_lg2(e, level, range.start) != shift) return one;
+    auto const word = [&](std::uint64_t address) { return format_.leaf(address, level, shift, Attributes{}); };
+    Entry const step = static_cast<Entry>(word(bit(shift)) - word(0));
+    std::uint64_t const most = std::min(
+        {row.count - std::min(n, row.count), limit_.words + 1, ((range.last - align_down(range.start, shift)) >> shift) + 1});
+    std::uint64_t count = 1;
+    Entry last = e;
+    for (; count < most && row.load(n + count) == static_cast<Entry>(last + step); count++)
+      last = static_cast<Entry>(last + step);
+    std::uint64_t const input = align_down(range.start, shift) + ((count - 1) << shift);
+    if (count < 2 || format_.kind(last, level) != EntryKind::leaf || format_.leaf_size_lg2(last, level, input) != shift ||
+        format_.attributes(last, level) != format_.attributes(e, level) ||
+        format_.leaf_address(last, level, input) != format_.leaf_address(e, level, range.start) + ((count - 1) << shift))
+      return one;
+    limit_.words -= count - 1;
+    return std::min(range.last, input | low_bits(shift));
+  }
+
   bool leaf(Entry e, unsigned level, Range range, Access rights) {
     limit_.next = range.start;  // if this is where it is stopped
     unsigned const lg2 = format_.leaf_size_lg2(e, level, range.start);

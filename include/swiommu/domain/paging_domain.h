@@ -29,7 +29,8 @@ class PagingDomain final : public Domain {
   Result<std::uint64_t> unmap(Range guest, Cut cut = Cut::refuse);
 
   // Reports what was written since the flags were cleared last; with Clear::yes clears them. The report is complete, and all
-  // writes in it are visible, when the call returns; later writes set the flags anew. EOPNOTSUPP, ERANGE, EDEADLK.
+  // writes in it are visible, when the call returns; later writes set the flags anew. Clearing is a change of the range, as
+  // mapping is. EOPNOTSUPP, ERANGE, EDEADLK.
   Result<void> read_dirty(Range guest, Clear clear, FunctionRef<void(Range)> report);
 
   // The leaves in the range, in order, until `visit` returns false. Not beside unmap.

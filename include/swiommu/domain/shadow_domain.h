@@ -8,6 +8,8 @@
 // A refresh may be done in steps, each of which takes its lock, looks at a limited number of words, and lets others in before the
 // next. What it finds unchanged costs no memory.
 #pragma once
+#include <atomic>
+
 #include "swiommu/domain/nested_domain.h"
 
 namespace swiommu {
@@ -45,14 +47,15 @@ class ShadowDomain final : public Domain {
   static Result<std::shared_ptr<ShadowDomain>> create(std::shared_ptr<Domain> parent, UserPageTable const& table,
                                                       Limits limits = {}, FormatConfiguration const& format = default_format,
                                                       std::uint64_t budget = default_budget,
-                                                      std::shared_ptr<TableAllocator> tables = nullptr);
+                                                      std::shared_ptr<TableAllocator> const& tables = nullptr);
   ~ShadowDomain() override;
   DomainKind kind() const override { return DomainKind::shadow; }
   [[nodiscard]] bool keeps_flags() const override { return flags_; }
 
-  // Brings the shadow of these iovas up to date with the user page table and the parent. When it returns, no DMA uses anything
-  // older. Entries that have not changed stay as they are, DMA through them is not disturbed. Accessed and dirty flags of the
-  // user page table and of the parent are set now, for all that can be accessed or written from now on.
+  // Brings the shadow of these iovas up to date with the user page table and the parent, and of all others that may have shared a
+  // leaf with them. When it returns, no DMA uses anything older. Entries that have not changed stay as they are, DMA through them
+  // is not disturbed. Accessed and dirty flags of the user page table and of the parent are set now, for all that can be accessed
+  // or written from now on.
   // ENOMEM; E2BIG: the budget is used up. The shadow of these iovas is empty then, or all of it. EDEADLK.
   Result<void> refresh(Range iovas);
 
@@ -74,7 +77,8 @@ class ShadowDomain final : public Domain {
  private:
   struct Step;
 
-  ShadowDomain(Host const& host, std::shared_ptr<Domain> parent, UserPageTable const& table, Limits limits, std::uint64_t budget);
+  ShadowDomain(Host const& host, std::shared_ptr<Domain> const& parent, UserPageTable const& table, Limits limits,
+               std::uint64_t budget);
   Translation look_up(std::uint64_t input, Access access, Update update, ParentReader* reader) const override;
   void parent_lost(Range guest) noexcept override { follow_parent(guest); }
   void parent_gained(Range guest) noexcept override { follow_parent(guest); }
@@ -99,11 +103,12 @@ class ShadowDomain final : public Domain {
   Result<void> set(Range iovas, std::uint64_t output, Attributes attributes, Step& step) SWIOMMU_REQUIRES(mutex_);
   Result<void> clear(Range iovas, Step& step) SWIOMMU_REQUIRES(mutex_);
 
-  std::unique_ptr<AskedMemory> const asked_;  // the parent, for steps: under mutex_
-  std::unique_ptr<PageTable> user_;           // read through it
-  std::unique_ptr<PageTable> why_;            // the same table, read through the parent, to explain faults
-  std::unique_ptr<PageTable> shadow_;         // changed only under mutex_
-  bool const ignores_top_byte_;               // Arm TBI: iovas that differ in it are one
+  std::unique_ptr<AskedMemory> const asked_;    // the parent, for steps: under mutex_
+  std::unique_ptr<PageTable> user_;             // read through it
+  std::unique_ptr<PageTable> why_;              // the same table, read through the parent, to explain faults
+  std::unique_ptr<PageTable> shadow_;           // changed only under mutex_
+  bool const ignores_top_byte_;                 // Arm TBI: iovas that differ in it are one
+  std::atomic<unsigned> largest_leaf_lg2_ = 0;  // of the user's table, as far as it was taken in; written under mutex_
   bool flags_ = false;
   std::uint64_t const budget_;
   Mutex mutex_;                                           // held for one step at a time

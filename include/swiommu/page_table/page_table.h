@@ -107,6 +107,11 @@ class PageTable {
   // tables. On error nothing has changed. E2BIG, EFAULT as above.
   virtual Result<std::uint64_t> unmap(Range range, Cut cut, Gather& gather) = 0;
 
+  // The first input of the range that is not mapped to its place in output.., or with other rights or coherence; nothing if the
+  // range is mapped like that all over, with whatever entries.
+  [[nodiscard]] virtual std::optional<std::uint64_t> first_difference(Range range, std::uint64_t output,
+                                                                      Attributes attributes) const = 0;
+
   // Calls `visit` for the leaves in the range, in order, until it returns false or `budget` words have been read; returns
   // whether the end was reached. Tables may point at each other in ways that make a visit very long.
   bool visit(Range range, FunctionRef<bool(Leaf const&)> visit, std::uint64_t budget = no_limit) const {
@@ -119,6 +124,7 @@ class PageTable {
   // Reports the ranges whose flag is set, whole entries clipped to the range; with Clear::yes clears the flags of the entries
   // that lie inside the range whole. The caller invalidates and waits before it trusts the report. EOPNOTSUPP: the format
   // has no such flag, or is not configured for it. ERANGE. E2BIG: the budget is used up; what was cleared was reported.
+  // Clearing is a change: of what is in the range, only walks set flags meanwhile.
   virtual Result<void> read_flags(Flag flag, Range range, Clear clear, FunctionRef<void(Range)> report) = 0;
 
   // What the bits of one word are called.

@@ -48,7 +48,9 @@ class ArmLpae {
         dirty_updates_(c.accessed_updates && c.dirty_updates),
         flag_faults_(c.access_flag_faults && !c.accessed_updates),
         table_rights_(c.table_rights),
-        memory_types_(c.memory_attributes ? c.memory_attributes : linux_indirection) {}
+        memory_types_(c.memory_attributes ? c.memory_attributes : linux_indirection),
+        memory_fields_{memory_field(MemoryType::normal), memory_field(MemoryType::noncacheable),
+                       memory_field(MemoryType::device)} {}
 
   static Result<void> check(FormatConfiguration const& c) {
     Shape const s = shape(c);
@@ -102,7 +104,8 @@ class ArmLpae {
   }
   constexpr Entry leaf(std::uint64_t output, unsigned level, unsigned size_lg2, Attributes a) const {
     return address_field(output) | valid | (level == 0 ? not_block : 0) | (accessed_updates_ ? 0 : access_flag) |
-           (size_lg2 > geometry_.level[level].shift ? contiguous : 0) | permissions(a.access) | memory(a.memory);
+           (size_lg2 > geometry_.level[level].shift ? contiguous : 0) | permissions(a.access) |
+           memory_fields_[static_cast<unsigned>(a.memory)];
   }
   constexpr unsigned leaf_size_lg2(Entry e, unsigned level, std::uint64_t input) const {
     unsigned const item = geometry_.level[level].shift;
@@ -241,7 +244,7 @@ class ArmLpae {
     if (mair_byte < 0x10) return MemoryType::device;
     return mair_byte == 0x44 || mair_byte == 0x40 ? MemoryType::noncacheable : MemoryType::normal;
   }
-  constexpr Entry memory(MemoryType type) const {
+  constexpr Entry memory_field(MemoryType type) const {
     Entry const shareability = type == MemoryType::normal ? inner_shareable : outer_shareable;
     if constexpr (stage == 1) {
       for (Entry index = 0; index < 8; index++)
@@ -262,7 +265,8 @@ class ArmLpae {
   bool dirty_updates_;
   bool flag_faults_;
   bool table_rights_;
-  std::uint64_t memory_types_;  // MAIR
+  std::uint64_t memory_types_;          // MAIR
+  std::array<Entry, 3> memory_fields_;  // by MemoryType
 };
 
 using ArmStage1 = ArmLpae<1>;
