@@ -36,6 +36,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/failing_new_test.cc PROPERTIES COMPILE_OPTIONS -Wno-mismatched-new-delete)
 endif()
 
+# The paths whose instructions are counted have parts that are inline: as users compile them.
+set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/instructions/instruction_counts_test.cc PROPERTIES
+  COMPILE_OPTIONS -O2 SKIP_PRECOMPILE_HEADERS ON)
+
 # The tests that run what the fuzzers run.
 file(GLOB fuzz_test_sources tests/fuzz/*_test.cc)
 set_source_files_properties(${fuzz_test_sources} PROPERTIES
@@ -45,10 +49,6 @@ function(swiommu_test_program target library)
   add_executable(${target} ${ARGN})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${target} PRIVATE SWIOMMU_TEST_CORPUS="${PROJECT_SOURCE_DIR}/tests/corpus")
-  if(TARGET swiommu_tool)
-    target_compile_definitions(${target} PRIVATE SWIOMMU_PROGRAM="$<TARGET_FILE:swiommu_tool>")
-    add_dependencies(${target} swiommu_tool)
-  endif()
   target_link_libraries(${target} PRIVATE ${library} fmt::fmt PkgConfig::libelf PkgConfig::libzstd CLI11::CLI11
     nlohmann_json::nlohmann_json rapidcheck rapidcheck_gtest rapidcheck_gmock GTest::gmock GTest::gtest GTest::gmock_main)
   swiommu_settings(${target})
@@ -72,20 +72,45 @@ if(SWIOMMU_LINUX_IOMMUFD_H)
     COMPILE_DEFINITIONS SWIOMMU_LINUX_IOMMUFD_H="${SWIOMMU_LINUX_IOMMUFD_H}")
 endif()
 
+# includes(result PATTERN): does one of the tests include such a header?
+function(includes result pattern)
+  set(${result} FALSE PARENT_SCOPE)
+  foreach(source ${test_sources})
+    file(STRINGS ${source} matching REGEX "^#include \"(${pattern})" LIMIT_COUNT 1)
+    if(matching)
+      set(${result} TRUE PARENT_SCOPE)
+    endif()
+  endforeach()
+endfunction()
+
 if(test_sources)
   swiommu_test_program(swiommu_tests swiommu ${test_sources})
-  if(TARGET swiommu_subcommands)
-    target_link_libraries(swiommu_tests PRIVATE swiommu_subcommands)
+  if(TARGET swiommu_tool)
+    target_link_libraries(swiommu_tests PRIVATE swiommu_tools)
+    # the rest of the program takes minutes under sanitizers: only for those who use it
+    includes(uses_subcommands "(bench/|tools/subcommands/|run_program\\.h)")
+    includes(uses_run "run/")
+    if(uses_subcommands)
+      target_link_libraries(swiommu_tests PRIVATE swiommu_subcommands)
+      target_compile_definitions(swiommu_tests PRIVATE SWIOMMU_PROGRAM="$<TARGET_FILE:swiommu_tool>")
+      add_dependencies(swiommu_tests swiommu_tool)
+    elseif(uses_run)
+      target_link_libraries(swiommu_tests PRIVATE swiommu_run)
+    endif()
+    if(SWIOMMU_TEST_SUITES AND NOT "Run" IN_LIST SWIOMMU_TEST_SUITES)
+      set_target_properties(swiommu_tools swiommu_subcommands swiommu_tool swiommu_run swiommu_preloaded PROPERTIES EXCLUDE_FROM_ALL TRUE)
+    endif()
   endif()
 endif()
 
 # The library once more, made wrong on purpose: it does not wait for DMA in flight. The tests beside it prove that the
 # tests of that wait can fail.
 if(no_wait_sources)
-  block()
-    list(FILTER library_sources EXCLUDE REGEX "/src/(profile|iommufd)/")  # nothing in there does DMA
-    swiommu_library(swiommu_no_wait STATIC EXCLUDE_FROM_ALL)
-  endblock()
-  target_compile_definitions(swiommu_no_wait PUBLIC SWIOMMU_NO_GRACE_WAIT)
+  set(wait src/base/grace_period.cc)
+  add_library(swiommu_no_wait STATIC EXCLUDE_FROM_ALL ${wait} $<FILTER:$<TARGET_OBJECTS:swiommu>,EXCLUDE,${wait}>)
+  target_compile_definitions(swiommu_no_wait PRIVATE SWIOMMU_NO_GRACE_WAIT)
+  target_include_directories(swiommu_no_wait PUBLIC include PRIVATE src)
+  target_link_libraries(swiommu_no_wait PUBLIC Threads::Threads)
+  swiommu_settings(swiommu_no_wait)
   swiommu_test_program(swiommu_no_wait_tests swiommu_no_wait ${no_wait_sources})
 endif()

@@ -1,7 +1,7 @@
 // The `swiommu` program.
 #include <csignal>
 
-#include "tools/command_line.h"
+#include "tools/subcommands/command_line.h"
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away makes writing fail, and no more

@@ -8,7 +8,7 @@
 
 #include "swiommu/base/access.h"
 #include "swiommu/base/result.h"
-#include "tools/commands.h"
+#include "tools/subcommands/commands.h"
 
 namespace swiommu::tools {
 

@@ -8,9 +8,9 @@
 #include "profile/format_names.h"
 #include "profile/value_names.h"
 #include "swiommu/profile/load_profile.h"
-#include "tools/commands.h"
 #include "tools/numbers.h"
 #include "tools/output.h"
+#include "tools/subcommands/commands.h"
 
 namespace swiommu::tools {
 

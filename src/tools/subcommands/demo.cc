@@ -7,10 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/case_folder.h"
-#include "tools/commands.h"
 #include "tools/demo_act.h"
 #include "tools/demo_guest.h"
 #include "tools/output.h"
+#include "tools/subcommands/commands.h"
 
 namespace swiommu::tools {
 

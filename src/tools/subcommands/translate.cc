@@ -5,10 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "swiommu/device/fault_record.h"
-#include "tools/commands.h"
 #include "tools/numbers.h"
 #include "tools/output.h"
-#include "tools/translation_source.h"
+#include "tools/subcommands/commands.h"
+#include "tools/subcommands/translation_source.h"
 #include "tools/walk_text.h"
 
 namespace swiommu::tools {

@@ -1,4 +1,4 @@
-#include "tools/translation_source.h"
+#include "tools/subcommands/translation_source.h"
 
 #include <fmt/format.h>
 

@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "run/launcher.h"
-#include "tools/commands.h"
 #include "tools/output.h"
+#include "tools/subcommands/commands.h"
 
 namespace swiommu::tools {
 namespace {

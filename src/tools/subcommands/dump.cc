@@ -6,11 +6,11 @@
 #include <nlohmann/json.hpp>
 
 #include "swiommu/domain/mapping_visit.h"
-#include "tools/commands.h"
 #include "tools/numbers.h"
 #include "tools/output.h"
 #include "tools/progress_bar.h"
-#include "tools/translation_source.h"
+#include "tools/subcommands/commands.h"
+#include "tools/subcommands/translation_source.h"
 #include "tools/walk_text.h"
 
 namespace swiommu::tools {

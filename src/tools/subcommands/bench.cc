@@ -19,9 +19,9 @@
 #include "bench/session.h"
 #include "bench/suites.h"
 #include "bench/text_report.h"
-#include "tools/commands.h"
 #include "tools/numbers.h"
 #include "tools/output.h"
+#include "tools/subcommands/commands.h"
 
 namespace swiommu::tools {
 

@@ -6,9 +6,9 @@
 
 #include "profile/format_names.h"
 #include "swiommu/page_table/page_table.h"
-#include "tools/commands.h"
 #include "tools/numbers.h"
 #include "tools/output.h"
+#include "tools/subcommands/commands.h"
 
 namespace swiommu::tools {
 

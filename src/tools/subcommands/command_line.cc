@@ -1,4 +1,4 @@
-#include "tools/command_line.h"
+#include "tools/subcommands/command_line.h"
 
 #include <fmt/format.h>
 
@@ -7,8 +7,8 @@
 #include <span>
 
 #include "base/spelling.h"
-#include "tools/commands.h"
 #include "tools/output.h"
+#include "tools/subcommands/commands.h"
 
 namespace swiommu::tools {
 
