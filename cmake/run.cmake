@@ -50,7 +50,7 @@ foreach(inside ${run_inside})
 endforeach()
 set_target_properties(swiommu_preloaded PROPERTIES LINK_DEPENDS "${link_depends}")
 list(TRANSFORM wrapped_names PREPEND "LINKER:--wrap=" OUTPUT_VARIABLE wrap_options)
-target_link_options(swiommu_preloaded PRIVATE ${wrap_options} LINKER:--wrap=memfd_create -static-libstdc++ -static-libgcc
+target_link_options(swiommu_preloaded PRIVATE ${wrap_options} LINKER:--wrap=memfd_create LINKER:--wrap=ceil -static-libstdc++ -static-libgcc
   LINKER:--version-script=${exports} LINKER:--as-needed LINKER:-z,defs LINKER:-z,nodelete LINKER:-z,now)
 target_compile_options(swiommu_preloaded PRIVATE -U_FORTIFY_SOURCE)
 swiommu_settings(swiommu_preloaded)

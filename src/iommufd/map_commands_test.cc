@@ -109,10 +109,12 @@ TEST_F(MapCommandsTest, SaysWhatAnOverlapIsWith) {
 }
 
 TEST_F(MapCommandsTest, WithoutADomainNothingIsLookedAtAndEverythingFits) {
-  EXPECT_EQ(map(id_, std::bit_cast<void*>(std::uint64_t{1} << 31), 0x123, 0x7), 0);
+  void* const gone = ::mmap(nullptr, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_EQ(::munmap(gone, page), 0);
+  EXPECT_EQ(map(id_, gone, 0x123, 0x7), 0);
   EXPECT_EQ(ioas(id_)->space().attach_domain(PagingDomain::create(engine_->host(), {}).value()).error().code, EADDRINUSE);
   ASSERT_EQ(unmap(id_, 0, largest), 0);
-  EXPECT_EQ(map(id_, std::bit_cast<void*>(std::uint64_t{1} << 31), page, page), 0);
+  EXPECT_EQ(map(id_, gone, page, page), 0);
   EXPECT_EQ(ioas(id_)->space().attach_domain(PagingDomain::create(engine_->host(), {}).value()).error().code, EFAULT);
 }
 

@@ -1,7 +1,7 @@
-// The same history of a zPCI guest in three machines: a VMM that does everything itself with a shadow, one that does with the
-// two-dimensional walk, and a trap handler that was handed the paging domain and serves the instructions in small pieces. All DMA
-// is what a model allows that knows the staleness rule and nothing of tables; where it allows one result only, all machines
-// agree, and both shadows always do.
+// The same history of a zPCI guest in four machines: a VMM that does everything by ioctls of /dev/iommu, one that has the library
+// do it with a shadow, one that does with the two-dimensional walk, and a trap handler that was handed the paging domain and
+// serves the instructions in small pieces. All DMA is what a model allows that knows the staleness rule and nothing of tables;
+// where it allows one result only, all machines agree, and the three shadows always do.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -9,6 +9,7 @@
 #include "nesting/random.h"
 #include "swiommu/domain/configured_domain.h"
 #include "swiommu/hardware/zpci.h"
+#include "zpci/ioctl_machine.h"
 #include "zpci/zpci_guest.h"
 
 namespace swiommu::zpci {
@@ -72,6 +73,18 @@ class Vmm final : public Machine {
 
  private:
   bool shadow_;
+};
+
+// Takes its traps in user space, and knows nothing but ioctls.
+class IoctlVmm final : public Machine {
+ public:
+  IoctlVmm() { port = ioctls_.open_port(); }
+  void anchor(std::uint64_t to, bool again) override { ioctls_.anchor(Guest::anchor(to), iovas, again); }
+  void deregister() override { ioctls_.deregister(); }
+  void rpcit(std::uint64_t start, std::uint64_t length) override { ioctls_.rpcit(start, length); }
+
+ private:
+  IoctlMachine ioctls_{guest};
 };
 
 // Knows the paging domain, and is called from C.
@@ -234,6 +247,7 @@ class History {
     auto const possible = model_.possible(iova);
     Dma const by_vmm = vmm_.read(iova), by_handler = handler_.read(iova), by_walk = walking_.read(iova);
     ASSERT_EQ(by_vmm, by_handler) << std::hex << iova;
+    ASSERT_EQ(ioctls_.read(iova), by_handler) << std::hex << iova;
     auto const allowed = [&](Dma const& dma) {
       return std::ranges::any_of(possible, [&](Value const& value) {
         return dma.ok == value.present && (!dma.ok || dma.word == value.to + iova % page);
@@ -252,6 +266,7 @@ class History {
     if (settled_writes_ && possible.size() != 1) return;
     Dma const by_vmm = vmm_.write(iova, word), by_handler = handler_.write(iova, word), by_walk = walking_.write(iova, word);
     ASSERT_EQ(by_vmm, by_handler) << std::hex << iova;
+    ASSERT_EQ(ioctls_.write(iova, word), by_handler) << std::hex << iova;
     ASSERT_TRUE(std::ranges::any_of(possible,
                                     [&](Value const& value) {
                                       bool const goes = value.present && value.writable;
@@ -267,6 +282,7 @@ class History {
   void compare_memory() {
     auto const bytes = [](Machine const& m) { return &m.guest.memory->word(Guest::host_base); };
     EXPECT_EQ(std::memcmp(bytes(vmm_), bytes(handler_), Guest::size), 0);
+    EXPECT_EQ(std::memcmp(bytes(ioctls_), bytes(handler_), Guest::size), 0);
     if (settled_writes_) {
       EXPECT_EQ(std::memcmp(bytes(vmm_), bytes(walking_), Guest::size), 0);
     }
@@ -277,7 +293,8 @@ class History {
   Vmm vmm_{true};
   Vmm walking_{false};
   TrapHandler handler_;
-  Machine* machines_[3] = {&vmm_, &walking_, &handler_};
+  IoctlVmm ioctls_;
+  Machine* machines_[4] = {&vmm_, &walking_, &handler_, &ioctls_};
   Model model_;
   std::uint64_t last_word_ = std::uint64_t{1} << 63;
 };

@@ -23,7 +23,7 @@ class ZpciGuestFunction : public testing::TestWithParam<GuestFunction::Mechanism
   }
   [[nodiscard]] bool shadows() const { return GetParam() == GuestFunction::Mechanism::shadow; }
 
-  Answer modify(swiommu_zpci_operation operation, Fib const& fib = {}) { return function->modify(handle << 32 | operation, fib); }
+  Answer modify(std::uint64_t operation, Fib const& fib = {}) { return function->modify(handle << 32 | operation, fib); }
   Answer register_root(swiommu_zpci_operation operation = SWIOMMU_ZPCI_REGISTER_IOAT) {
     return modify(operation, Guest::fib(Guest::anchor(root)));
   }
@@ -111,9 +111,8 @@ TEST_P(ZpciGuestFunction, RefusesWhatIsNoRegistration) {
   EXPECT_TRUE(is(function->modify(handle << 32 | 1 << 16 | SWIOMMU_ZPCI_REGISTER_IOAT, good), SWIOMMU_ZPCI_INVALID_SPACE));
   EXPECT_EQ(function->modify((handle + 1) << 32 | SWIOMMU_ZPCI_REGISTER_IOAT, good).condition_code, SWIOMMU_ZPCI_INVALID_HANDLE);
   EXPECT_EQ(function->refresh((handle + 1) << 32, iova, 0x1000).condition_code, SWIOMMU_ZPCI_INVALID_HANDLE);
-  EXPECT_TRUE(is_exception(modify(static_cast<swiommu_zpci_operation>(8))));
-  for (unsigned const operation : {2u, 3u, 10u, 16u, 17u})
-    EXPECT_EQ(modify(static_cast<swiommu_zpci_operation>(operation)).outcome, SWIOMMU_ZPCI_ELSEWHERE);
+  EXPECT_TRUE(is_exception(modify(8)));
+  for (unsigned const operation : {2u, 3u, 10u, 16u, 17u}) EXPECT_EQ(modify(operation).outcome, SWIOMMU_ZPCI_ELSEWHERE);
   EXPECT_FALSE(function->translation());
   // A registration that is refused leaves the one before it in place.
   guest.map(root, iova, 0x5000);

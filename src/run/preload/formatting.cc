@@ -1,6 +1,8 @@
 // The formatting library, compiled in: the preloaded library may need nothing but libc. As fmt's own format.cc.
 #include <fmt/format-inl.h>
 
+#include <cstdint>
+
 FMT_BEGIN_NAMESPACE
 namespace detail {
 
@@ -18,3 +20,12 @@ template FMT_API void vformat_to(buffer<char>&, string_view, typename vformat_ar
 
 }  // namespace detail
 FMT_END_NAMESPACE
+
+// Printing floating-point numbers takes ceil(3), and clang calls libm for it.
+extern "C" double __wrap_ceil(double number);  // NOLINT(bugprone-reserved-identifier): the linker's name (--wrap)
+extern "C" double __wrap_ceil(double number) {
+  constexpr double whole_from = 4503599627370496.0;  // 2^52: all are whole from here on
+  if (!(number > -whole_from && number < whole_from)) return number;
+  auto const towards_zero = static_cast<double>(static_cast<std::int64_t>(number));
+  return towards_zero < number ? towards_zero + 1 : towards_zero;
+}
