@@ -23,7 +23,7 @@ class Arena {
 
   Arena() {
     void* const data = ::mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    require(data != MAP_FAILED && ::munmap(static_cast<std::byte*>(data) + size, size) == 0);
+    require(data != MAP_FAILED && ::mprotect(static_cast<std::byte*>(data) + size, size, PROT_NONE) == 0);
     data_ = static_cast<std::byte*>(data);
     file_ = ::memfd_create("fuzzed", MFD_CLOEXEC);
     require(file_ >= 0 && ::ftruncate(file_, size) == 0);
@@ -34,6 +34,8 @@ class Arena {
   [[nodiscard]] bool holds(std::uint64_t at, std::size_t length) const {
     return at >= address() && at - address() <= size && length <= size - (at - address());
   }
+  // Behind it there is nothing to be had.
+  [[nodiscard]] std::uint64_t nowhere() const { return address() + size; }
   void clear() { std::memset(data_, 0, size); }
 
   // The last page: structures of calls, and the data beside them.
@@ -77,7 +79,9 @@ class ArenaCaller final : public iommufd::FakeCaller {
     if (!from.empty()) std::memcpy(std::bit_cast<void*>(to), from.data(), from.size());
     return true;
   }
+  // An address that is made up may be anything of this process, the sanitizer's own memory too: it stands for nothing.
   Result<std::unique_ptr<Backing>> memory(std::uint64_t address, std::uint64_t length, bool writable) override {
+    if (address - arena_.address() >= Arena::size) address = arena_.nowhere();
     auto memory = UserMemory::create(engine_.addresses(), std::bit_cast<void*>(address), length, writable);
     if (!memory) return std::unexpected(std::move(memory).error());
     return std::make_unique<ArenaMemory>(engine_.addresses(), std::move(*memory));
