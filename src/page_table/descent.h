@@ -66,7 +66,8 @@ struct TablePlace {
 // The lowest table, from `from` on, under which all of `range` lies, but not where the range is all that one item covers: such an
 // item may become a leaf, or empty. While nobody else changes what is in the range the table stays linked.
 template <PageTableFormat F, class M>
-TablePlace lowest_table(F const& f, M& memory, TablePlace from, Range range) {
+TablePlace lowest_table(F const& format, M& memory, TablePlace from, Range range) {
+  F const f = format;  // for the reason that Walker::descend() has
   Geometry const& g = f.geometry();
   std::uint64_t const differing = range.start ^ range.last;
   // An item must cover more than 2^covered bytes.

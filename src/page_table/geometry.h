@@ -25,6 +25,13 @@ enum class Extension : std::uint8_t {
   ones,  // bits above are one: the table of the upper half (Arm TTB1)
 };
 
+// Those addresses, for who asks often: counted from the first, which may be below zero, they have none of the bits `above`.
+struct Inputs {
+  std::uint64_t first = 0;
+  std::uint64_t above = 0;
+  constexpr bool contains(std::uint64_t input) const { return ((input - first) & above) == 0; }
+};
+
 struct Geometry {
   std::array<LevelShape, maximum_levels> level{};
   std::uint8_t levels = 0;
@@ -42,18 +49,14 @@ struct Geometry {
     return Range::block(input, level[l].shift + level[l].index_bits);
   }
 
-  constexpr bool contains(std::uint64_t input) const {
+  constexpr Inputs inputs() const {
     unsigned const bits = input_bits();
-    if (bits >= 64) return true;
-    unsigned const checked = 64u - bits - (ignored_top_bits < 64 - bits ? ignored_top_bits : 0u);
-    std::uint64_t const above = (input >> bits) & low_bits(checked);
-    switch (extension) {
-      case Extension::zero: return above == 0;
-      case Extension::ones: return above == low_bits(checked);
-      case Extension::sign: return above == ((input >> (bits - 1) & 1) ? low_bits(checked) : 0);
-    }
-    return false;
+    if (bits >= 64) return {};
+    std::uint64_t const first = extension == Extension::zero ? 0 : ~low_bits(extension == Extension::sign ? bits - 1 : bits);
+    std::uint64_t const looked_at = ignored_top_bits < 64 - bits ? low_bits(64u - ignored_top_bits) : ~std::uint64_t{0};
+    return {.first = first, .above = looked_at & ~low_bits(bits)};
   }
+  constexpr bool contains(std::uint64_t input) const { return inputs().contains(input); }
 
   // A range may be mapped when both ends are inside, on the same side of the hole of a sign-extended space.
   constexpr bool contains(Range range) const {

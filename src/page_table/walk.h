@@ -20,7 +20,8 @@ class Walker {
  public:
   using Entry = typename F::Entry;
 
-  explicit Walker(F const& format) : format_(format) {}
+  explicit Walker(F const& format) : Walker(format, format.geometry().inputs()) {}
+  Walker(F const& format, Inputs const& inputs) : format_(format), inputs_(inputs) {}
 
   // Translates `input` for `access`, from the table at `root`. An access that asks for nothing checks no permission.
   // `observe(level, table, index, entry)` is called for each word met; the entry is empty if the table was unreachable.
@@ -57,7 +58,8 @@ class Walker {
   };
 
   template <class M, class Observer>
-  Walk walk_and_touch(M& memory, std::uint64_t root, std::uint64_t input, Access access, Observer&& observe) const
+  [[gnu::noinline]] Walk walk_and_touch(M& memory, std::uint64_t root, std::uint64_t input, Access access,
+                                        Observer&& observe) const
     requires UpdatesEntries<F>
   {
     for (unsigned attempt = 0; attempt < maximum_attempts; attempt++) {
@@ -81,9 +83,11 @@ class Walker {
 
   template <class M, class P, class Observer>
   Walk descend(M& memory, std::uint64_t root, std::uint64_t input, Access access, P& path, Observer&& observe) const {
-    Geometry const& g = format_.geometry();
+    // A copy, which nobody else can reach: reading a word of a table makes the compiler read again all else that others may see.
+    F const format = format_;
+    Geometry const& g = format.geometry();
     unsigned l = g.top();
-    if (!g.contains(input)) return Walk{.reason = Reason::out_of_range, .level = static_cast<std::uint8_t>(l)};
+    if (!inputs_.contains(input)) return Walk{.reason = Reason::out_of_range, .level = static_cast<std::uint8_t>(l)};
     Access rights = Access::both();
     std::uint64_t table = root;
     for (;;) {
@@ -100,28 +104,28 @@ class Walker {
       };
       if (!reached) [[unlikely]]
         return ended(Reason::table_unreachable, l);
-      EntryKind const kind = format_.kind(e, l);
+      EntryKind const kind = format.kind(e, l);
       if (kind != EntryKind::table) {
         if (kind == EntryKind::leaf) [[likely]] {
           path.add(table, i, e, l);
-          return leaf(ended(Reason::none, l), e, l, input, access, rights);
+          return leaf(format, ended(Reason::none, l), e, l, input, access, rights);
         }
         if (kind == EntryKind::empty) return ended(Reason::not_mapped, l);
-        if constexpr (ExplainsMalformed<F>) return ended(format_.reason(e, l), l);
+        if constexpr (ExplainsMalformed<F>) return ended(format.reason(e, l), l);
         return ended(Reason::malformed, l);
       }
       path.add(table, i, e, l);
-      if constexpr (CombinesRights<F>) rights = rights & format_.table_rights(e, l);
-      std::uint64_t const next_table = format_.table_address(e, l);
+      if constexpr (CombinesRights<F>) rights = rights & format.table_rights(e, l);
+      std::uint64_t const next_table = format.table_address(e, l);
       if constexpr (SkipsLevels<F>) {
-        unsigned const next = format_.next_level(e, l);
+        unsigned const next = format.next_level(e, l);
         // Input bits of skipped levels must be zero: the first of them that is not makes the hole.
         for (unsigned skipped = l - 1; skipped > next; skipped--)
           if (g.index(skipped, input) != 0) return ended(Reason::not_mapped, skipped);
         l = next;
       } else {
         if constexpr (HasPartialTables<F>) {
-          if (!format_.table_holds(e, l, g.index(l - 1, input))) return ended(Reason::not_mapped, l - 1);
+          if (!format.table_holds(e, l, g.index(l - 1, input))) return ended(Reason::not_mapped, l - 1);
         }
         l--;
       }
@@ -129,12 +133,12 @@ class Walker {
     }
   }
 
-  Walk leaf(Walk result, Entry e, unsigned l, std::uint64_t input, Access access, Access rights) const {
-    unsigned const lg2 = format_.leaf_size_lg2(e, l, input);
+  static Walk leaf(F const& format, Walk result, Entry e, unsigned l, std::uint64_t input, Access access, Access rights) {
+    unsigned const lg2 = format.leaf_size_lg2(e, l, input);
     result.size_lg2 = static_cast<std::uint8_t>(lg2);
-    result.attributes = format_.attributes(e, l);
+    result.attributes = format.attributes(e, l);
     result.attributes.access = result.attributes.access & rights;
-    result.output = format_.leaf_address(e, l, input) | (input & low_bits(lg2));
+    result.output = format.leaf_address(e, l, input) | (input & low_bits(lg2));
     if (!result.attributes.access.covers(access)) return failed(result, Reason::permission);
     return result;
   }
@@ -156,6 +160,7 @@ class Walker {
   }
 
   F const& format_;
+  Inputs const inputs_;
 };
 
 }  // namespace swiommu

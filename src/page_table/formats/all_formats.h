@@ -1,5 +1,6 @@
 // The formats of the library, by name. A new format is one file in this folder and one line here.
 #pragma once
+#include <optional>
 #include <string>
 
 #include "page_table/formats/amd_v1.h"
@@ -18,6 +19,11 @@ constexpr FormatConfiguration without_offer(FormatConfiguration c) {
   c.page_sizes = 0;
   return c;
 }
+// Of those that are wanted.
+template <PageTableFormat F>
+std::uint64_t sizes_that_it_has_not(FormatConfiguration const& c) {
+  return c.page_sizes == 0 ? 0 : c.page_sizes & ~page_sizes(F(without_offer(c)));
+}
 inline std::string no_such_size(std::uint64_t sizes) {
   return "the format has no pages of 2^" + std::to_string(alignment_lg2(sizes)) + " bytes";
 }
@@ -25,18 +31,19 @@ inline std::string no_such_size(std::uint64_t sizes) {
 // Calls `use(F const&)` with the format that the configuration names and describes. EINVAL if it describes none.
 template <class R, class Use, FormatName... Names, class... Fs>
 Result<R> with_format_of(FormatConfiguration const& configuration, Use const& use, NamedFormat<Names, Fs>...) {
-  Result<R> result = fail(EINVAL, "no such page-table format");
+  std::optional<Result<R>> result;
   auto const attempt = [&]<FormatName Name, class F>(NamedFormat<Name, F>) {
     if (configuration.format != Name) return;
     if (auto checked = F::check(configuration); !checked)
       result = std::unexpected(std::move(checked).error());
-    else if (auto const sizes = page_sizes(F(without_offer(configuration))); (configuration.page_sizes & ~sizes) != 0)
-      result = fail(EINVAL, no_such_size(configuration.page_sizes & ~sizes));
+    else if (auto const others = sizes_that_it_has_not<F>(configuration); others != 0)
+      result = fail(EINVAL, no_such_size(others));
     else
       result = use(F(configuration));
   };
   (attempt(NamedFormat<Names, Fs>{}), ...);
-  return result;
+  if (!result) return fail(EINVAL, "no such page-table format");
+  return *std::move(result);
 }
 
 template <class R, class Use>

@@ -22,9 +22,9 @@ class VtdSecondStage {
   explicit constexpr VtdSecondStage(FormatConfiguration const& c)
       : geometry_(radix(c.levels ? c.levels : 4)),
         output_bits_(c.output_bits ? c.output_bits : 52),
-        beyond_output_(bit_span(51, 0) & ~low_bits(output_bits_)),
         offered_(offered_sizes(c)),
         snoop_(c.snoop_control ? snoop : 0),
+        reserved_in_leaf_(reserved_in_table_ & ~snoop_),
         updates_(c.accessed_updates || c.dirty_updates) {}
 
   static Result<void> check(FormatConfiguration const& c) {
@@ -41,8 +41,7 @@ class VtdSecondStage {
     if ((e & (read | write)) == 0) return EntryKind::empty;
     bool const leaf = is_leaf(e, level);
     if (leaf && level > 2) return EntryKind::malformed;
-    Entry const reserved = leaf ? bit_span(11 + 9 * level, 12) | (snoop & ~snoop_) : snoop;
-    if ((e & (reserved | transient | beyond_output_)) != 0) return EntryKind::malformed;
+    if ((e & (leaf ? bit_span(11 + 9 * level, 12) | reserved_in_leaf_ : reserved_in_table_)) != 0) return EntryKind::malformed;
     return leaf ? EntryKind::leaf : EntryKind::table;
   }
 
@@ -85,9 +84,10 @@ class VtdSecondStage {
 
   Geometry geometry_;
   unsigned output_bits_;
-  Entry beyond_output_;
+  Entry reserved_in_table_ = (bit_span(51, 0) & ~low_bits(output_bits_)) | snoop | transient;
   std::uint64_t offered_;
-  Entry snoop_;  // SNP, if there is one
+  Entry snoop_;             // SNP, if there is one
+  Entry reserved_in_leaf_;  // of whatever size
   bool updates_;
 };
 
