@@ -23,6 +23,13 @@ bool open_memory(void* memory, std::uint64_t bytes) { return ::mprotect(memory, 
 
 }  // namespace
 
+Result<std::shared_ptr<TableAllocator>> TableAllocator::create() {
+  std::uint64_t reserve = default_reserve;
+  auto allocator = create(reserve);
+  while (!allocator && reserve > least_reserve) allocator = create(reserve /= 2);
+  return allocator;
+}
+
 Result<std::shared_ptr<TableAllocator>> TableAllocator::create(std::uint64_t reserve) {
   if (reserve == 0 || reserve % growth != 0 || reserve >> smallest_lg2 > 0xffffffffu)
     return fail(EINVAL, "the reserve for page tables must be a multiple of 2 MiB and below 8 TiB");

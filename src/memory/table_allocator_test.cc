@@ -1,10 +1,12 @@
 #include "swiommu/memory/table_allocator.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <random>
 #include <thread>
@@ -28,6 +30,22 @@ TEST(TableAllocator, RefusesAReserveThatIsNoMultipleOfTwoMegabytes) {
   EXPECT_TRUE(TableAllocator::create());
   EXPECT_TRUE(TableAllocator::create(std::uint64_t{2} << 20));
   EXPECT_TRUE(TableAllocator::create(std::uint64_t{6} << 20)) << "no power of two";
+}
+
+TEST(TableAllocator, MakesDoWithLessWhereAddressSpaceIsScarce) {
+  std::uint64_t used = 0;  // pages
+  std::ifstream("/proc/self/statm") >> used;
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+  rlimit const scarce{.rlim_cur = used * 4096 + (std::uint64_t{6} << 30), .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &scarce), 0);
+  auto const usual = TableAllocator::create();
+  auto const all = TableAllocator::create(TableAllocator::default_reserve);
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
+  ASSERT_TRUE(usual) << usual.error().message();
+  EXPECT_TRUE((*usual)->allocate(12));
+  ASSERT_FALSE(all);
+  EXPECT_EQ(all.error().code, ENOMEM);
 }
 
 TEST(TableAllocator, GivesAlignedBlocksThatDoNotOverlapAndAreNeverAtZero) {

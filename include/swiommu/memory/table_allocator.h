@@ -17,13 +17,17 @@ namespace swiommu {
 
 class TableAllocator {
  public:
-  // What may be reserved: 64 GiB hold the tables of 32 TiB of 4 KiB pages. Only touched memory costs anything.
+  // What is reserved unless told otherwise: 64 GiB hold the tables of 32 TiB of 4 KiB pages. Only touched memory costs anything.
   static constexpr std::uint64_t default_reserve = std::uint64_t{64} << 30;
+  // Where address space is scarce (RLIMIT_AS, valgrind), a half of that, or a half again, down to this.
+  static constexpr std::uint64_t least_reserve = std::uint64_t{1} << 30;
   static constexpr unsigned smallest_lg2 = 11;  // smaller tables get a block of this size
   static constexpr unsigned largest_lg2 = 31;
 
+  // ENOMEM.
+  static Result<std::shared_ptr<TableAllocator>> create();
   // `reserve`: bytes of address space, a multiple of 2 MiB. ENOMEM if the system does not give it.
-  static Result<std::shared_ptr<TableAllocator>> create(std::uint64_t reserve = default_reserve);
+  static Result<std::shared_ptr<TableAllocator>> create(std::uint64_t reserve);
   ~TableAllocator();
   TableAllocator(TableAllocator const&) = delete;
   TableAllocator& operator=(TableAllocator const&) = delete;
