@@ -13,7 +13,7 @@
 #include "swiommu/memory/mapping.h"
 #include "swiommu/memory/safe_copy.h"
 
-extern "C" void* __curbrk;  // NOLINT(bugprone-reserved-identifier): libc's end of the heap
+extern "C" void* __curbrk;  // of libc: the end of the heap
 
 namespace swiommu::run {
 namespace {

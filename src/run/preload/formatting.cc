@@ -22,7 +22,7 @@ template FMT_API void vformat_to(buffer<char>&, string_view, typename vformat_ar
 FMT_END_NAMESPACE
 
 // Printing floating-point numbers takes ceil(3), and clang calls libm for it.
-extern "C" double __wrap_ceil(double number);  // NOLINT(bugprone-reserved-identifier): the linker's name (--wrap)
+extern "C" double __wrap_ceil(double number);
 extern "C" double __wrap_ceil(double number) {
   constexpr double whole_from = 4503599627370496.0;  // 2^52: all are whole from here on
   if (!(number > -whole_from && number < whole_from)) return number;
