@@ -10,6 +10,17 @@
 namespace swiommu {
 namespace {
 
+// The part of the range in front of the first hole between areas; nothing if the hole comes first.
+std::optional<Range> in_front_of_hole(AreaTable const& table, Range iovas) {
+  std::optional<Range> part;
+  for (auto const& entry : table.areas().overlapping(iovas)) {
+    if (entry.range.start > (part ? part->last + 1 : iovas.start)) break;
+    part = Range{iovas.start, std::min(iovas.last, entry.range.last)};
+    if (part->last == iovas.last) break;
+  }
+  return part;
+}
+
 // The inputs that a domain never translates, ascending.
 std::vector<Range> outside(PagingDomain const& domain) {
   TableShape const& shape = domain.shape();
@@ -168,17 +179,19 @@ Result<std::vector<Area>> IoAddressSpace::areas(Range iovas) const {
   });
 }
 
+Result<std::optional<Range>> IoAddressSpace::mapped_part(Range iovas) const {
+  SWIOMMU_TRY(refuse_inside_guard());
+  SWIOMMU_TRY(check_order(iovas));
+  SharedLock const lock(mutex_);
+  return in_front_of_hole(state_->table, iovas);
+}
+
 Result<void> IoAddressSpace::read_dirty(PagingDomain& domain, Range iovas, Clear clear, FunctionRef<void(Range)> report) const {
   return guarded([&]() -> Result<void> {
     SWIOMMU_TRY(refuse_inside_guard());
     SWIOMMU_TRY(check_order(iovas));
     SharedLock const lock(mutex_);
-    std::optional<Range> part;
-    for (auto const& entry : std::as_const(state_->table).areas().overlapping(iovas)) {
-      if (entry.range.start > (part ? part->last + 1 : iovas.start)) break;
-      part = Range{iovas.start, std::min(iovas.last, entry.range.last)};
-      if (part->last == iovas.last) break;
-    }
+    auto const part = in_front_of_hole(state_->table, iovas);
     return part ? domain.read_dirty(*part, clear, report) : Result<void>();
   });
 }

@@ -33,14 +33,6 @@ Result<Range> range_of(iommu_hwpt_get_dirty_bitmap const& arguments, std::uint64
   return Range{arguments.iova, last};
 }
 
-// The last iova of the areas that overlap the range; nothing if there are none.
-Result<std::optional<std::uint64_t>> last_mapped(IoAddressSpace const& space, Range range) {
-  auto const areas = space.areas(range);
-  if (!areas) return std::unexpected(areas.error());
-  if (areas->empty()) return std::nullopt;
-  return std::min(areas->back().iovas.last, range.last);
-}
-
 }  // namespace
 
 Result<void> hwpt_set_dirty_tracking(Command<iommu_hwpt_set_dirty_tracking> const& command) {
@@ -74,21 +66,20 @@ Result<void> hwpt_get_dirty_bitmap(Command<iommu_hwpt_get_dirty_bitmap> const& c
   auto const range = range_of(arguments, *alignment);
   if (!range) return std::unexpected(range.error());
   SWIOMMU_TRY(check_tracking(**hwpt));
-  auto const last = last_mapped(space, *range);
-  if (!last) return std::unexpected(last.error());
+  auto const mapped = space.mapped_part(*range);
+  if (!mapped) return std::unexpected(mapped.error());
   // Hardware that is not told to track sets no flags.
-  if (!*last || !(*hwpt)->tracks_dirty()) return {};
+  if (!*mapped || !(*hwpt)->tracks_dirty()) return {};
   // Of a page size that is no power of two Linux takes the lowest bit.
   auto const page_size_lg2 = static_cast<unsigned>(std::countr_zero(arguments.page_size));
   PagingDomain& domain = *(*hwpt)->domain();
   // First into words of our own: nobody waits for the caller's memory while the address space is locked.
-  Range const mapped{range->start, **last};
   unsigned const kept_lg2 = std::max(page_size_lg2, domain.shape().smallest_page_lg2());
-  std::vector<std::uint64_t> words(DirtyBitmap::words_for(mapped, kept_lg2));
-  auto found = DirtyBitmap::over(mapped, kept_lg2, words);
+  std::vector<std::uint64_t> words(DirtyBitmap::words_for(**mapped, kept_lg2));
+  auto found = DirtyBitmap::over(**mapped, kept_lg2, words);
   if (!found) return std::unexpected(found.error());
   Clear const clear = (arguments.flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR) != 0 ? Clear::no : Clear::yes;
-  SWIOMMU_TRY(space.read_dirty(domain, mapped, clear, [&](Range dirty) { found->set(dirty); }));
+  SWIOMMU_TRY(space.read_dirty(domain, **mapped, clear, [&](Range dirty) { found->set(dirty); }));
   DirtyBitmapWriter writer(command.caller, arguments.data, arguments.iova, page_size_lg2);
   found->for_each_dirty_range([&](Range dirty) { writer.set(dirty); });
   writer.flush();

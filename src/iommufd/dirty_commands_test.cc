@@ -1,3 +1,7 @@
+#include <sys/resource.h>
+
+#include <fstream>
+
 #include "iommufd_device_fixture.h"
 
 namespace swiommu::iommufd {
@@ -156,6 +160,24 @@ TEST_F(DirtyCommandsTest, StopsAtAHoleWithoutAnError) {
   bits = {};
   ASSERT_EQ(call(IOMMU_HWPT_GET_DIRTY_BITMAP, arguments), 0);
   EXPECT_EQ(bits[0], 0u);
+}
+
+// What lies behind the hole takes no memory, however far away it is.
+TEST_F(DirtyCommandsTest, AHoleOfTerabytesCostsNothing) {
+  ASSERT_EQ(track(true), 0);
+  ASSERT_EQ(map(space_, memory(page), page, std::uint64_t{1} << 47), 0);
+  write(2);
+  std::uint64_t bits = 0, used = 0;  // pages
+  auto arguments = of(&bits, first, (std::uint64_t{1} << 47) - first + page);
+  std::ifstream("/proc/self/statm") >> used;
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+  rlimit const scarce{.rlim_cur = used * page + (std::uint64_t{1} << 30), .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &scarce), 0);
+  int const outcome = call(IOMMU_HWPT_GET_DIRTY_BITMAP, arguments);
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
+  EXPECT_EQ(outcome, 0) << words_;
+  EXPECT_EQ(bits, 4u);
 }
 
 TEST_F(DirtyCommandsTest, ABitmapThatCannotBeWrittenIsNoError) {

@@ -80,9 +80,9 @@ class ForeignTables {
   Row<Entry> row(std::uint64_t table, std::uint64_t index, std::uint64_t count) const {
     if (doubtful_ || left_ != PageTable::no_limit) return {};
     Chunk const chunk = view_->locate(table + index * sizeof(Entry), Access::reading());
-    if (!chunk || chunk.length < sizeof(Entry) || reinterpret_cast<std::uintptr_t>(chunk.data) % sizeof(Entry) != 0)
-      return {.unreachable = true};
-    return {reinterpret_cast<Entry const*>(chunk.data), std::min<std::uint64_t>(count, chunk.length / sizeof(Entry)), swapped_};
+    Entry const* const first = first_word<Entry>(chunk);
+    if (first == nullptr) return {.unreachable = true};
+    return {first, std::min<std::uint64_t>(count, chunk.length / sizeof(Entry)), swapped_};
   }
 
   template <class Entry>
@@ -126,7 +126,10 @@ class ForeignTables {
  private:
   template <class Entry>
   Entry* locate(std::uint64_t table, std::uint64_t index, Access access) const {
-    Chunk const chunk = view_->locate(table + index * sizeof(Entry), access);
+    return first_word<Entry>(view_->locate(table + index * sizeof(Entry), access));
+  }
+  template <class Entry>
+  static Entry* first_word(Chunk const& chunk) {
     if (!chunk || chunk.length < sizeof(Entry) || reinterpret_cast<std::uintptr_t>(chunk.data) % sizeof(Entry) != 0)
       return nullptr;
     return reinterpret_cast<Entry*>(chunk.data);

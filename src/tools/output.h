@@ -8,7 +8,7 @@
 
 #include "swiommu/base/access.h"
 #include "swiommu/base/result.h"
-#include "tools/subcommands/commands.h"
+#include "tools/status.h"
 
 namespace swiommu::tools {
 

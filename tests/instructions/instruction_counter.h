@@ -12,8 +12,15 @@
 
 namespace swiommu {
 
-// Of a whole run of `work`, which is done by a child process that is stepped through, and of reaching the end. Nothing if
-// processes may not be traced here, or if the child did not come to its end.
+inline bool processes_may_be_traced() {
+  pid_t const child = ::fork();
+  if (child == 0) ::_exit(::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0 ? 0 : 1);
+  int status = 0;
+  return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// Of a whole run of `work`, which is done by a child process that is stepped through, and of reaching the end. Nothing if the
+// child did not come to its end.
 inline std::optional<std::uint64_t> count_instructions(FunctionRef<void()> work) {
   pid_t const child = ::fork();
   if (child < 0) return std::nullopt;

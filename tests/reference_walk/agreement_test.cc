@@ -1,4 +1,4 @@
-// The library against walkers that were written from the manuals alone, by somebody who had not seen it: tables of random words,
+// The library against walkers that were written by somebody who had not seen it: tables of random words,
 // most of them nearly right, and what a read and a write of random addresses come to. These are formats, or parts of them, for
 // which there is no other program to ask.
 #include <gtest/gtest.h>

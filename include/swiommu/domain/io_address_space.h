@@ -147,9 +147,11 @@ class IoAddressSpace : public Pages::Listener, public std::enable_shared_from_th
   // The areas that overlap the range, whole, in ascending order. ENOMEM. EDEADLK.
   [[nodiscard]] Result<std::vector<Area>> areas(Range iovas) const;
 
-  // PagingDomain::read_dirty of an attached domain, for the part of the range in front of the first hole, while nothing is mapped
-  // or unmapped. `report` calls nothing of this address space. Nothing is read, and no error, if the range begins with a
-  // hole. EINVAL; EDEADLK; the errors of PagingDomain::read_dirty.
+  // The part of the range in front of the first hole; nothing if the range begins with one. EINVAL; EDEADLK.
+  [[nodiscard]] Result<std::optional<Range>> mapped_part(Range iovas) const;
+
+  // PagingDomain::read_dirty of an attached domain, for mapped_part(iovas), while nothing is mapped or unmapped. `report` calls
+  // nothing of this address space. EINVAL; EDEADLK; the errors of PagingDomain::read_dirty.
   Result<void> read_dirty(PagingDomain& domain, Range iovas, Clear clear, FunctionRef<void(Range)> report) const;
 
   // The memory behind the iovas: a slice for each area. ENOENT: they are not all mapped. EINVAL; ENOMEM; EDEADLK.

@@ -1,17 +1,15 @@
-// The subcommands: each adds itself to the program, and sets the exit status when it runs.
-//
-// Exit status: 0 all went well; 1 an access faulted, or a check of the demo failed; 2 bad input, with one line on stderr.
+// The subcommands: each adds itself to the program, and sets the exit status (Status) when it runs.
 #pragma once
 #include <cstddef>
 #include <span>
+
+#include "tools/status.h"
 
 namespace CLI {
 class App;
 }
 
 namespace swiommu::tools {
-
-enum Status : int { all_well = 0, faulted = 1, bad_input = 2 };
 
 void add_formats(CLI::App& program, int& status);
 void add_translate(CLI::App& program, int& status);
