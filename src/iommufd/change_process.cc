@@ -43,6 +43,7 @@ Result<void> ioas_change_process(Command<iommu_ioas_change_process> const& comma
   if (command.arguments.__reserved != 0) return fail(EOPNOTSUPP, "__reserved is not 0");
   auto const bills = bills_of(command.file.objects());
   if (!bills) return std::unexpected(bills.error());
+  command.caller.read_limits();
   auto const process = command.caller.process();
   // The old process is released only when the new one has paid for everything, as in Linux: a user who is both needs room twice.
   for (std::size_t charged = 0; charged < bills->size(); ++charged) {

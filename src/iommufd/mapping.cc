@@ -25,9 +25,10 @@ Result<PagesSlice> whole(Result<std::unique_ptr<Backing>> backing, std::shared_p
 
 Result<std::shared_ptr<Account>> new_bill(File const& file, Caller& caller) {
   return guarded([&]() -> Result<std::shared_ptr<Account>> {
-    Bill::Limit limit = file.charge() == File::Charge::process ? Bill::Limit::process : Bill::Limit::user;
-    if (caller.has(Capability::ipc_lock)) limit = Bill::Limit::none;
-    return std::make_shared<Bill>(limit, caller.process());
+    if (caller.has(Capability::ipc_lock)) return std::make_shared<Bill>(Bill::Limit::none, caller.process());
+    caller.read_limits();
+    return std::make_shared<Bill>(file.charge() == File::Charge::process ? Bill::Limit::process : Bill::Limit::user,
+                                  caller.process());
   });
 }
 

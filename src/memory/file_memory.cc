@@ -21,6 +21,12 @@ constexpr std::uint64_t longest = std::numeric_limits<off_t>::max();
 // A description of the same file whose position is ours to move; -1 if the system gives none.
 int reopened(int descriptor) { return ::open(fmt::format("/proc/self/fd/{}", descriptor).c_str(), O_RDONLY | O_CLOEXEC); }
 
+// Whether it is open for all that can be done to it, with no seal against that.
+bool is_free(int descriptor) {
+  int const flags = ::fcntl(descriptor, F_GETFL), seals = ::fcntl(descriptor, F_GET_SEALS);
+  return flags >= 0 && (flags & O_ACCMODE) == O_RDWR && seals >= 0 && (seals & ~(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)) == 0;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<FileMemory>> FileMemory::create(HostAddressSpace& space, int descriptor, std::uint64_t offset,
@@ -37,8 +43,9 @@ Result<std::unique_ptr<FileMemory>> FileMemory::create(HostAddressSpace& space, 
     if (offset > longest || length > longest - lead || lead + length > longest - (offset - lead))
       return fail(EOVERFLOW, fmt::format("{:#x} bytes from offset {:#x} of a file", length, offset));
     std::uint64_t const mapped = huge ? (lead + length + (unit - 1)) & ~(unit - 1) : lead + length;
-    auto address = space.map_shared(own.get(), offset - lead, mapped, writable);
-    bool const pinnable = address && known && (huge || system.f_type == TMPFS_MAGIC);
+    bool const in_memory = known && system.f_type == TMPFS_MAGIC;
+    auto address = space.map_shared(own.get(), offset - lead, mapped, writable, in_memory && is_free(own.get()));
+    bool const pinnable = address && (huge || in_memory);
     if (!address) {
       int const code = address.error().code;
       if (code != EACCES && code != ENODEV && code != EPERM && code != EINVAL && code != EOVERFLOW)

@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <limits>
+#include <string>
 
 #include "swiommu/memory/safe_copy.h"
 
@@ -45,6 +46,24 @@ TEST_F(FileMemoryTest, BeginsAtAnyByteAndOutlivesTheDescriptor) {
   char text[5] = {};
   EXPECT_EQ(::pread(file_, text, 5, page + 0x234), 5);
   EXPECT_EQ(std::memcmp(text, "world", 5), 0);
+}
+
+TEST_F(FileMemoryTest, AFileThatMayNotBeWrittenCannotBePinnedForWritingAndTakesNoRoomForever) {
+  int const sealed = ::memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  ASSERT_EQ(::ftruncate(sealed, 4 * page), 0);
+  ASSERT_EQ(::fcntl(sealed, F_ADD_SEALS, F_SEAL_WRITE), 0);
+  int const read_only = ::open(("/proc/self/fd/" + std::to_string(file_)).c_str(), O_RDONLY | O_CLOEXEC);
+  std::uint64_t const most = space_->reserve().length() / 2;
+  for (int const descriptor : {sealed, read_only}) {
+    for (int round = 0; round < 4; ++round) {  // of which the reserve could not hold all at once
+      auto const memory = create(descriptor, 0, most).value();
+      EXPECT_EQ(code(memory->fault_in(0, 0)), EINVAL);
+    }
+    EXPECT_TRUE(create(descriptor, 0, page, false).value()->fault_in(0, 0)) << "reading is allowed";
+  }
+  EXPECT_TRUE(create(file_, 0, most));
+  ::close(sealed);
+  ::close(read_only);
 }
 
 TEST_F(FileMemoryTest, AShortFileShowsWhenItIsPinned) {

@@ -92,7 +92,8 @@ void HostAddressSpace::forget_memory(Range range, bool writable) {
   if (writable) writable_.remove(range);
 }
 
-Result<HostAddress> HostAddressSpace::map_shared(int descriptor, std::uint64_t offset, std::uint64_t length, bool writable) {
+Result<HostAddress> HostAddressSpace::map_shared(int descriptor, std::uint64_t offset, std::uint64_t length, bool writable,
+                                                 bool sure) {
   return guarded([&]() -> Result<HostAddress> {
     std::uint64_t const page = system_page();
     if (length == 0 || length > size_ || offset % page != 0)
@@ -117,10 +118,10 @@ Result<HostAddress> HostAddressSpace::map_shared(int descriptor, std::uint64_t o
     auto const map = [&](void* where, int flags) {
       return ::mmap(where, mapped, rights, flags, descriptor, static_cast<off_t>(offset));
     };
-    // Tried elsewhere first: a fixed mapping that fails may already have torn a hole into the reservation.
-    void* const trial = map(nullptr, MAP_SHARED);
+    // A fixed mapping that fails may already have torn a hole into the reservation.
+    void* const trial = sure ? nullptr : map(nullptr, MAP_SHARED);
     int const refused = trial == MAP_FAILED ? errno : 0;
-    if (refused == 0) ::munmap(trial, mapped);
+    if (trial != nullptr && refused == 0) ::munmap(trial, mapped);
     if (refused == 0 && map(pointer(address), MAP_SHARED | MAP_FIXED) != MAP_FAILED) return address;
     int const code = refused != 0 ? refused : errno;
     forget_memory(range, writable);

@@ -19,17 +19,16 @@ unsigned number(iommufd::Capability capability) {
   return CAP_LAST_CAP;
 }
 
-// Where a container withholds a capability from everybody, root is believed to have it: nothing here needs the kernel's consent.
-bool withheld(unsigned bit) { return kernel_call(SYS_prctl, PR_CAPBSET_READ, bit) == 0; }
-
 }  // namespace
 
-bool has_capability(pid_t pid, uid_t user, iommufd::Capability capability) {
+bool has_capability(pid_t pid, iommufd::Capability capability) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, pid};
   std::array<__user_cap_data_struct, 2> data{};
   if (kernel_call(SYS_capget, &header, data.data()) != 0) return false;
   unsigned const bit = number(capability);
-  return (data[bit / 32].effective >> bit % 32 & 1) != 0 || (user == 0 && withheld(bit));
+  return (data[bit / 32].effective >> bit % 32 & 1) != 0;
 }
+
+bool root_is_believed(iommufd::Capability capability) { return kernel_call(SYS_prctl, PR_CAPBSET_READ, number(capability)) == 0; }
 
 }  // namespace swiommu::run

@@ -67,15 +67,16 @@ Result<std::unique_ptr<Backing>> OwnCaller::file_memory(int descriptor, std::uin
   return FileMemory::create(owner_.engine().addresses(), descriptor, offset, length, writable);
 }
 
-std::shared_ptr<iommufd::Process> OwnCaller::process() {
+std::shared_ptr<iommufd::Process> OwnCaller::process() { return owner_.process(); }
+
+void OwnCaller::read_limits() {
   rlimit limits{};
   kernel_call(SYS_prlimit64, 0, RLIMIT_MEMLOCK, nullptr, &limits);
   owner_.process()->memlock_limit_pages.store(limits.rlim_cur >> host_page_lg2, std::memory_order_relaxed);
-  return owner_.process();
 }
 
 bool OwnCaller::has(iommufd::Capability capability) {
-  return has_capability(0, static_cast<uid_t>(kernel_call(SYS_geteuid)), capability);
+  return has_capability(0, capability) || (kernel_call(SYS_geteuid) == 0 && root_is_believed(capability));
 }
 
 }  // namespace swiommu::run

@@ -71,6 +71,25 @@ void look_at_all(ProcessState& state) {
   kernel_call(SYS_close, folder);
 }
 
+// As far up as the limit allows, where no program has descriptors of its own.
+long copy_out_of_the_way(int descriptor) {
+  rlimit limits{};
+  kernel_call(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limits);
+  auto const base = std::min<std::uint64_t>(limits.rlim_cur, 65536) / 4 * 3;
+  return kernel_call(SYS_fcntl, descriptor, F_DUPFD_CLOEXEC, base);
+}
+
+void note_internal(int descriptor) {
+  auto const number = static_cast<unsigned>(descriptor);
+  if (number < DescriptorTable::limit) {
+    inherited_internal[number / 64].fetch_or(std::uint64_t{1} << (number & 63));
+    unsigned end = inherited_internal_end.load();
+    while (end <= number && !inherited_internal_end.compare_exchange_weak(end, number + 1)) {
+    }
+    table().put_internal(descriptor);
+  }
+}
+
 }  // namespace
 
 namespace detail {
@@ -111,23 +130,20 @@ ProcessState& look() {
 }  // namespace detail
 
 int make_internal(int descriptor) {
-  rlimit limits{};
-  kernel_call(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limits);
-  auto const base = std::min<std::uint64_t>(limits.rlim_cur, 65536) / 4 * 3;
-  long const moved = kernel_call(SYS_fcntl, descriptor, F_DUPFD_CLOEXEC, base);
+  long const moved = copy_out_of_the_way(descriptor);
   if (moved >= 0) {
     kernel_call(SYS_close, descriptor);
     descriptor = static_cast<int>(moved);
   }
-  auto const number = static_cast<unsigned>(descriptor);
-  if (number < DescriptorTable::limit) {
-    inherited_internal[number / 64].fetch_or(std::uint64_t{1} << (number & 63));
-    unsigned end = inherited_internal_end.load();
-    while (end <= number && !inherited_internal_end.compare_exchange_weak(end, number + 1)) {
-    }
-    table().put_internal(descriptor);
-  }
+  note_internal(descriptor);
   return descriptor;
+}
+
+int copy_internal(int descriptor) {
+  long copy = copy_out_of_the_way(descriptor);
+  if (copy < 0) copy = kernel_call(SYS_fcntl, descriptor, F_DUPFD_CLOEXEC, 0);
+  if (copy >= 0) note_internal(static_cast<int>(copy));
+  return static_cast<int>(copy);
 }
 
 void close_internal(int descriptor) {

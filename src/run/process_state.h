@@ -53,6 +53,8 @@ inline DescriptorTable& table() { return process_state().table; }
 // Moves a descriptor of our own to a high number, close-on-exec, where the program cannot see or close it. Returns the new
 // number, or the old one if there is no room.
 int make_internal(int descriptor);
+// A copy of any descriptor, made there. Negative: -errno.
+int copy_internal(int descriptor);
 void close_internal(int descriptor);
 // In a child just forked: this one is not to be closed with the parent's others.
 void keep_in_child(int descriptor);

@@ -146,6 +146,8 @@ std::shared_ptr<iommufd::Process> RemoteCaller::process() {
   return *found;
 }
 
-bool RemoteCaller::has(iommufd::Capability capability) { return has_capability(peer_->pid(), peer_->uid(), capability); }
+bool RemoteCaller::has(iommufd::Capability capability) {
+  return has_capability(peer_->pid(), capability) || (peer_->uid() == 0 && root_is_believed(capability));
+}
 
 }  // namespace swiommu::run

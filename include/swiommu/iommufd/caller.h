@@ -47,6 +47,8 @@ class Caller {
                                                        bool writable) = 0;
 
   [[nodiscard]] virtual std::shared_ptr<Process> process() = 0;
+  // Brings the limits of process() up to date; for a caller whose limits cannot change, nothing.
+  virtual void read_limits() {}
   [[nodiscard]] virtual bool has(Capability capability) = 0;
 };
 

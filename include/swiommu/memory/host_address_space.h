@@ -62,9 +62,10 @@ class HostAddressSpace final : public MemoryView {
 
   // Maps `length` bytes of a file, shared, and registers them. `offset` is a multiple of the host's page; the address is
   // congruent to it modulo the largest power of two that `length` holds, but no more than 1 GiB, so that huge pages stay huge.
-  // What of the last page is beyond `length` is not registered. The descriptor may be closed afterwards.
+  // What of the last page is beyond `length` is not registered. The descriptor may be closed afterwards. `sure` says that only a
+  // lack of memory can keep the file from being mapped; else that is tried elsewhere first, which costs more than the rest.
   // EINVAL: empty or misaligned; ENOSPC: the reserve is full; else the errno of mmap(2).
-  Result<HostAddress> map_shared(int descriptor, std::uint64_t offset, std::uint64_t length, bool writable);
+  Result<HostAddress> map_shared(int descriptor, std::uint64_t offset, std::uint64_t length, bool writable, bool sure = false);
   // Takes back exactly what map_shared() gave. Never fails.
   void unmap_shared(HostAddress address, std::uint64_t length, bool writable) noexcept;
 

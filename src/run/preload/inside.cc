@@ -33,9 +33,8 @@ int __wrap_close(int descriptor) {
 
 int __wrap_fcntl(int descriptor, int command, ...) {
   SWIOMMU_LONG_ARGUMENT(command)
-  long const result = kernel_call(SYS_fcntl, descriptor, command, argument);
-  if (command == F_DUPFD_CLOEXEC && result >= 0) return make_internal(static_cast<int>(result));
-  return static_cast<int>(answer(result));
+  if (command == F_DUPFD_CLOEXEC) return static_cast<int>(answer(copy_internal(descriptor)));
+  return static_cast<int>(answer(kernel_call(SYS_fcntl, descriptor, command, argument)));
 }
 int __wrap_fcntl64(int descriptor, int command, ...) __attribute__((alias("__wrap_fcntl")));
 
