@@ -38,6 +38,10 @@ std::vector<Nesting> nestings(Scope const& scope) {
   return chosen;
 }
 
+Nesting shadowed() {
+  return {.user = needed(find_format("s390-zpci-rt")), .parent = needed(find_format("vtd-second-stage")), .close = true};
+}
+
 Guest::Guest(Nesting const& nesting, std::uint64_t pages, unsigned parent_leaf_lg2)
     : user_(nesting.user),
       parent_format_(nesting.parent),

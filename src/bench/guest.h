@@ -19,6 +19,8 @@ struct Nesting {
 // Those that hardware has, with one of the formats of the scope on either side; only one if it is to be quick. The first is
 // close.
 std::vector<Nesting> nestings(Scope const& scope);
+// zPCI, whose hardware walks one table only, so that shadows are made of the user's.
+Nesting shadowed();
 
 class Guest : UserTableSource {
  public:

@@ -23,6 +23,23 @@ Translation PagingDomain::look_up(std::uint64_t input, Access access, Update upd
   return t;
 }
 
+std::uint64_t PagingDomain::end_of_run(std::uint64_t input, Translation const& first, std::uint64_t last) const {
+  std::uint64_t end = Domain::end_of_run(input, first, last);
+  last = std::min(last, limits().aperture.last);
+  if (end >= last) return end;
+  VisitLimit limit{.joins = true};
+  auto const goes_on = [&](Leaf const& leaf) {
+    Attributes attributes = leaf.attributes;
+    attributes.access = attributes.access & limits().rights;
+    if (leaf.range.start != end + 1 || leaf.output != first.output + (leaf.range.start - input) || attributes != first.attributes)
+      return false;
+    end = leaf.range.last;
+    return true;
+  };
+  table_->visit_some({end + 1, last}, goes_on, limit);
+  return end;
+}
+
 Result<void> PagingDomain::check_rights(Range guest, Attributes attributes) const {
   if (!limits().writable_only || attributes.access.write) return {};
   return fail(EINVAL, fmt::format("{:#x}-{:#x} is to be mapped without write permission: this domain maps writable memory only",

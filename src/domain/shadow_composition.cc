@@ -15,7 +15,7 @@ constexpr unsigned drop_lg2 = 21;
 // Does `next` translate like `run`, as if it were more of it?
 bool goes_on(Leaf const& run, Leaf const& next) {
   return run.range.last + 1 == next.range.start && run.output + run.range.length() == next.output &&
-         run.size_lg2 == next.size_lg2 && run.attributes == next.attributes;
+         run.size_lg2 == next.size_lg2 && run.attributes == next.attributes && run.marked == next.marked;
 }
 
 }  // namespace
@@ -44,27 +44,26 @@ Result<bool> ShadowDomain::compose(Range iovas, Step& step) {
   step.end = iovas.last;
   step.at_end = false;
   Result<bool> outcome = true;
-  // Leaves that go on where the one before ends are done as one, unless each has flags of its own.
-  bool const joins = !user_->shape().tracks_accessed && !user_->shape().tracks_dirty;
-  step.words.joins = joins;
+  // Leaves that go on where the one before ends are done as one.
+  step.words.joins = true;
   std::optional<Leaf> run;
-  auto const compose_run = [&]() SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
+  auto const compose_joined = [&]() SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
     if (run && run->range.start > step.progress.next) outcome = drop(run->range.start - 1, step);
-    if (run && outcome && *outcome) outcome = compose_leaf(*run, step);
+    if (run && outcome && *outcome) outcome = compose_run(*run, step);
     run.reset();
     return outcome && *outcome;
   };
   auto const leaf_by_leaf = [&](Leaf const& leaf) SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
-    if (joins && run && goes_on(*run, leaf)) {
+    if (run && goes_on(*run, leaf)) {
       run->range.last = leaf.range.last;
       return true;
     }
-    if (!compose_run()) return false;
+    if (!compose_joined()) return false;
     run = leaf;
     return true;
   };
   bool const reached = user_->visit_some(iovas, leaf_by_leaf, step.words);
-  compose_run();
+  compose_joined();
   if (!outcome || !*outcome || step.at_end) return outcome;
   // Up to where the visit came there is nothing more.
   if (reached) return drop(iovas.last, step);
@@ -91,20 +90,38 @@ Result<bool> ShadowDomain::drop(std::uint64_t last, Step& step) {
   return false;
 }
 
-// A leaf of the user's table, or several that go on from each other, in as many pieces as the parent makes of it.
-Result<bool> ShadowDomain::compose_leaf(Leaf const& leaf, Step& step) {
+// Leaves that go on from each other: those as one that leave the same rights once their flags are set.
+Result<bool> ShadowDomain::compose_run(Leaf const& run, Step& step) {
+  if (run.marked) return compose_leaf(run, run.attributes.access, step);
+  Leaf part = run;
+  Access rights = usable(part, run.range.start);
+  for (std::uint64_t at = run.range.start;;) {
+    std::uint64_t const last = std::min(run.range.last, at | low_bits(run.size_lg2));
+    Access const next = last == run.range.last ? Access{} : usable(run, last + 1);
+    if (last == run.range.last || next != rights) {
+      part.range.last = last;
+      auto const composed = compose_leaf(part, rights, step);
+      if (!composed || !*composed || last == run.range.last) return composed;
+      part.range.start = last + 1;
+      part.output = run.output + (part.range.start - run.range.start);
+      rights = next;
+    }
+    at = last + 1;
+  }
+}
+
+// In as many pieces as the parent makes of it.
+Result<bool> ShadowDomain::compose_leaf(Leaf const& leaf, Access rights, Step& step) {
   unsigned const smallest = shadow_->shape().smallest_page_lg2();
   if (leaf.size_lg2 > largest_leaf_lg2_.load(std::memory_order_relaxed))
     largest_leaf_lg2_.store(leaf.size_lg2, std::memory_order_relaxed);
   Attributes attributes = leaf.attributes;
-  Access const rights = usable(leaf);
   for (std::uint64_t at = leaf.range.start;;) {
     if (step.pieces == 0) return false;
     std::uint64_t const guest = leaf.output + (at - leaf.range.start);
-    Translation const t = usable_in_parent(guest, rights, step);
+    auto const [t, end] = usable_in_parent(guest, leaf.output + (leaf.range.last - leaf.range.start), rights, step);
     // What the shadow's smallest page is too large for (a parent that ends within a page) is left out.
-    unsigned const size_lg2 = std::max<unsigned>(smallest, t.ok() ? t.size_lg2 : hole_lg2(*parent(), t));
-    std::uint64_t const last = at + std::min(leaf.range.last - at, Range::block(guest, size_lg2).last - guest);
+    std::uint64_t const last = at + std::min(leaf.range.last - at, std::max(end, guest | low_bits(smallest)) - guest);
     asked_->note({guest, guest + (last - at)});
     step.charge(1 + shift_right(last - at, leaf.size_lg2));
     attributes.access = t.attributes.access & rights;
@@ -126,25 +143,32 @@ Result<bool> ShadowDomain::compose_leaf(Leaf const& leaf, Step& step) {
 
 // The rights that remain where using them must set flags: they are set now, because the leaf may be used from now on without
 // our seeing it. A right whose flag cannot be written is none.
-Access ShadowDomain::usable(Leaf const& leaf) const {
+Access ShadowDomain::usable(Leaf const& leaf, std::uint64_t iova) const {
   Access const rights = leaf.attributes.access;
-  if (!user_->shape().tracks_accessed && !user_->shape().tracks_dirty) return rights;
   for (Access const some : {rights, rights & Access::reading()})
-    if (some != Access{} && user_->walk(leaf.range.start, some, Update::yes).ok()) return some;
+    if (some != Access{} && user_->walk(iova, some, Update::yes).ok()) return some;
   return {};
 }
 
-Translation ShadowDomain::usable_in_parent(std::uint64_t guest, Access rights, Step& step) const {
-  if (!step.block.ok() || align_down(guest, step.block.size_lg2) != step.block_start) {
-    step.block = parent()->translate(guest, {}, Update::no);
-    step.block_start = align_down(guest, step.block.size_lg2);
-    step.block.output -= guest - step.block_start;
+// Of `guest`, and how far guest addresses go on from there: up to `last` or beyond.
+ShadowDomain::Under ShadowDomain::usable_in_parent(std::uint64_t guest, std::uint64_t last, Access rights, Step& step) const {
+  if (!step.under.ok() || !step.guest.contains(guest)) {
+    step.under = parent()->translate(guest, {}, Update::no);
+    step.guest = Range::block(guest, step.under.ok() ? step.under.size_lg2 : hole_lg2(*parent(), step.under));
+    unsigned const smallest = shadow_->shape().smallest_page_lg2();
+    if (step.under.ok() && step.under.size_lg2 >= smallest && !parent()->keeps_flags()) {
+      // Not farther than one table of the parent goes: much of it may not be needed after all.
+      std::uint64_t const end = parent()->end_of_run(guest, step.under, std::min(last, guest | low_bits(drop_lg2)));
+      step.guest.last = std::max(step.guest.last, align_down(end + 1, smallest) - 1);
+    }
+    step.under.output -= guest - step.guest.start;
   }
-  Translation t = step.block;
-  t.output += guest - step.block_start;
+  Translation t = step.under;
+  t.output += guest - step.guest.start;
   t.attributes.access = t.attributes.access & rights;
-  if (!t.ok() || t.attributes.access == Access{} || !parent()->keeps_flags()) return t;
-  return parent()->translate(guest, t.attributes.access, Update::yes);
+  if (!t.ok() || t.attributes.access == Access{} || !parent()->keeps_flags()) return {t, step.guest.last};
+  t = parent()->translate(guest, t.attributes.access, Update::yes);
+  return {t, Range::block(guest, t.ok() ? t.size_lg2 : hole_lg2(*parent(), t)).last};
 }
 
 Result<void> ShadowDomain::set(Range iovas, std::uint64_t output, Attributes attributes, Step& step) {

@@ -8,13 +8,13 @@ struct ShadowDomain::Step {
   Step(RefreshProgress& of, std::uint64_t limit) : progress(of), words{.words = limit}, pieces(limit) {}
 
   RefreshProgress& progress;
-  VisitLimit words;               // of the user page table
-  std::uint64_t pieces;           // of the shadow, about a word each
-  std::uint64_t end = 0;          // the last iova of the part that is composed
-  bool at_end = false;            // which is done
-  Translation block;              // what the parent says of the block of guest addresses that was asked for last
-  std::uint64_t block_start = 1;  // no block starts there
-  bool removed = false;           // a translation that was there is gone, or another
+  VisitLimit words;       // of the user page table
+  std::uint64_t pieces;   // of the shadow, about a word each
+  std::uint64_t end = 0;  // the last iova of the part that is composed
+  bool at_end = false;    // which is done
+  Translation under;      // what the parent says of the start of
+  Range guest{1, 0};      // the guest addresses that were asked for last
+  bool removed = false;   // a translation that was there is gone, or another
   Gather gather;
 
   void charge(std::uint64_t count) { pieces -= std::min(pieces, count); }

@@ -26,6 +26,20 @@ class OwnTables {
     return true;
   }
 
+  // Words of a table from `index` on: all of them lie in a row.
+  template <class Entry>
+  struct Row {
+    Entry const* first = nullptr;
+    std::uint64_t count = 0;
+    static constexpr bool unreachable = false;
+
+    Entry load(std::uint64_t n) const { return __atomic_load_n(first + n, __ATOMIC_ACQUIRE); }
+  };
+  template <class Entry>
+  Row<Entry> row(std::uint64_t table, std::uint64_t index, std::uint64_t count) const {
+    return {word<Entry>(table, index), count};
+  }
+
   template <class Entry>
   Exchange exchange(std::uint64_t table, std::uint64_t index, Entry& expected, Entry desired) {
     bool const done =

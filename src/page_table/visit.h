@@ -26,7 +26,7 @@ class LeafVisit {
   // False if it was stopped. Tables that cannot be reached and malformed entries are passed over. Each item is looked at
   // on its own, as a walker does: a run that somebody wrote wrongly shows as what its items say. However the tables point
   // at each other, the depth is bounded by the number of levels and the work by the budget.
-  bool run(unsigned level, std::uint64_t table, Range range, Access rights) {
+  bool run(unsigned level, std::uint64_t table, Range range, Access rights, bool marked = true) {
     Geometry const& g = format_.geometry();
     std::uint64_t const first = g.index(level, range.start);
     auto const row = row_of(table, first, g.index(level, range.last) - first + 1);
@@ -56,8 +56,8 @@ class LeafVisit {
       EntryKind const kind = format_.kind(*e, level);
       if constexpr (ReadsRows<M, Entry>)
         if (limit_.joins && kind == EntryKind::leaf) last = join(*e, level, {at, range.last}, row, i - first);
-      if (kind == EntryKind::leaf && !leaf(*e, level, {at, last}, rights)) return false;
-      if (kind == EntryKind::table && !descend(*e, level, {at, last}, rights)) return false;
+      if (kind == EntryKind::leaf && !leaf(*e, level, {at, last}, rights, marked)) return false;
+      if (kind == EntryKind::table && !descend(*e, level, {at, last}, rights, marked)) return false;
       if (last == range.last) return true;
       at = last + 1;
     }
@@ -98,7 +98,13 @@ class LeafVisit {
     return std::min(range.last, input | low_bits(shift));
   }
 
-  bool leaf(Entry e, unsigned level, Range range, Access rights) {
+  // Would an access leave the word as it is?
+  bool is_marked(Entry e, unsigned level, bool write) const {
+    if constexpr (UpdatesEntries<F>) return format_.touched(e, level, write) == e;
+    return true;
+  }
+
+  bool leaf(Entry e, unsigned level, Range range, Access rights, bool marked) {
     limit_.next = range.start;  // if this is where it is stopped
     unsigned const lg2 = format_.leaf_size_lg2(e, level, range.start);
     Attributes attributes = format_.attributes(e, level);
@@ -107,13 +113,15 @@ class LeafVisit {
                        .output = format_.leaf_address(e, level, range.start) | (range.start & low_bits(lg2)),
                        .attributes = attributes,
                        .size_lg2 = static_cast<std::uint8_t>(lg2),
-                       .level = static_cast<std::uint8_t>(level)});
+                       .level = static_cast<std::uint8_t>(level),
+                       .marked = marked && is_marked(e, level, attributes.access.write)});
   }
 
-  bool descend(Entry e, unsigned level, Range range, Access rights) {
+  bool descend(Entry e, unsigned level, Range range, Access rights, bool marked) {
+    marked = marked && is_marked(e, level, rights.write);
     if constexpr (CombinesRights<F>) rights = rights & format_.table_rights(e, level);
     return for_each_part_below(format_, e, level, range, [&](Range part) {
-      return run(child_level(format_, e, level), format_.table_address(e, level), part, rights);
+      return run(child_level(format_, e, level), format_.table_address(e, level), part, rights, marked);
     });
   }
 

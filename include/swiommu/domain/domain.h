@@ -16,6 +16,7 @@
 // Whoever waits for guards holds the domain's lock meanwhile. So domains are not created (EDEADLK), and the last reference to
 // one that has a parent is not dropped, by a thread that is inside a guard.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -90,6 +91,12 @@ class Domain : public MemoryView {
   // domain, or of one under it, that is not of few inputs. A translation that is kept is good as long as the generation is the
   // one that was read before its walk, and no invalidation of its inputs came between (KeptTranslations).
   [[nodiscard]] std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
+
+  // The last input, up to `last`, to which inputs go on being translated as `first` says of `input`, as far as it is cheap to
+  // know. Inside a guard.
+  [[nodiscard]] virtual std::uint64_t end_of_run(std::uint64_t input, Translation const& first, std::uint64_t last) const {
+    return std::min(last, Range::block(input, first.size_lg2).last);
+  }
 
   // Does an access set accessed or dirty flags, in this domain's own tables or in those under it?
   [[nodiscard]] virtual bool keeps_flags() const { return parent_ && parent_->keeps_flags(); }

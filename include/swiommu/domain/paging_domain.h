@@ -41,6 +41,8 @@ class PagingDomain final : public Domain {
     return table_->explain(guest, access, steps);
   }
 
+  [[nodiscard]] std::uint64_t end_of_run(std::uint64_t input, Translation const& first, std::uint64_t last) const override;
+
  private:
   PagingDomain(Host const& host, std::unique_ptr<PageTable> table, Limits limits)
       : Domain(host, nullptr, limits), table_(std::move(table)) {}

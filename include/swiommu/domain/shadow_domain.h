@@ -96,10 +96,15 @@ class ShadowDomain final : public Domain {
   // shadow_composition.cc
   Result<bool> compose_halves(Step& step) SWIOMMU_REQUIRES(mutex_);
   Result<bool> compose(Range iovas, Step& step) SWIOMMU_REQUIRES(mutex_);
-  Result<bool> compose_leaf(Leaf const& leaf, Step& step) SWIOMMU_REQUIRES(mutex_);
+  Result<bool> compose_run(Leaf const& run, Step& step) SWIOMMU_REQUIRES(mutex_);
+  Result<bool> compose_leaf(Leaf const& leaf, Access rights, Step& step) SWIOMMU_REQUIRES(mutex_);
   Result<bool> drop(std::uint64_t last, Step& step) SWIOMMU_REQUIRES(mutex_);
-  [[nodiscard]] Access usable(Leaf const& leaf) const;
-  [[nodiscard]] Translation usable_in_parent(std::uint64_t guest, Access rights, Step& step) const;
+  [[nodiscard]] Access usable(Leaf const& leaf, std::uint64_t iova) const;
+  struct Under {
+    Translation translation;
+    std::uint64_t last;  // of the guest addresses that go on so
+  };
+  [[nodiscard]] Under usable_in_parent(std::uint64_t guest, std::uint64_t last, Access rights, Step& step) const;
   Result<void> set(Range iovas, std::uint64_t output, Attributes attributes, Step& step) SWIOMMU_REQUIRES(mutex_);
   Result<void> clear(Range iovas, Step& step) SWIOMMU_REQUIRES(mutex_);
 

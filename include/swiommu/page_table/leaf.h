@@ -13,6 +13,7 @@ struct Leaf {
   Attributes attributes;      // rights combined along the path
   std::uint8_t size_lg2 = 0;  // of the whole entry: larger than the range for an item of a run
   std::uint8_t level = 0;
+  bool marked = true;  // using all its rights sets no flag, here and on the path, that is not set
 };
 
 // What a visit may still read, and how far it got: for whoever goes on later from there.
