@@ -133,6 +133,44 @@ Measurement read_bytes(MeasuredFormat const& format, std::uint64_t bytes) {
       .references = {memory_copy(bytes)}};
 }
 
+// Lists of 64 parts of 64 bytes, each in a random page that is there; as a list, or part by part.
+Measurement scatter_list(MeasuredFormat const& format, std::uint64_t pages, bool as_a_list) {
+  constexpr std::size_t parts = 64, part_bytes = 64;
+  return {.label = {.suite = "translate",
+                    .chart = "reads of 64 parts of 64 bytes in random pages",
+                    .series = as_a_list ? "as a scatter list" : "part by part",
+                    .axis = "pages",
+                    .x = pages,
+                    .per = "part"},
+          .prepare = [=] {
+            auto const world = std::make_shared<Attached>(format, pages);
+            auto const to = std::make_shared<std::vector<std::byte>>(parts * part_bytes);
+            std::memset(world->memory.ram->pointer(0), 1, world->memory.ram->length());
+            return Run{[=, order = RandomPages(pages)](std::uint64_t operations) mutable {
+              bool good = true;
+              std::vector<Segment> list(parts);
+              double const took = nanoseconds([&] {
+                for (std::uint64_t n = 0; n < operations; n += parts) {
+                  for (Segment& segment : list)
+                    segment = {Iova(world->iova(order.next()).value + (n / parts * part_bytes & 0xfff)), part_bytes};
+                  if (as_a_list) {
+                    good &= world->port->read(list, to->data()).ok();
+                  } else {
+                    std::byte* at = to->data();
+                    for (Segment const& segment : list) {
+                      good &= world->port->read(segment.iova, at, segment.length).ok();
+                      at += segment.length;
+                    }
+                  }
+                  keep(to->data());
+                }
+              });
+              require(good, "a read faulted");
+              return took * static_cast<double>(operations) / static_cast<double>((operations + parts - 1) / parts * parts);
+            }};
+          }};
+}
+
 }  // namespace
 
 std::vector<Measurement> translate_suite(Scope const& scope) {
@@ -151,6 +189,9 @@ std::vector<Measurement> translate_suite(Scope const& scope) {
     }
   for (std::uint64_t const bytes : {8, 64, 512, 4096, 65536, 1 << 20})
     all.push_back(read_bytes(MeasuredFormat(scope.formats.front()), bytes));
+  for (std::uint64_t const pages : {std::uint64_t{1} << 12, std::uint64_t{1} << 16})
+    for (bool const as_a_list : {false, true})
+      if (pages <= scope.most_pages) all.push_back(scatter_list(MeasuredFormat(scope.formats.front()), pages, as_a_list));
   return all;
 }
 

@@ -1,21 +1,24 @@
 #include "device/lookaside.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace swiommu {
 
 Result<std::unique_ptr<Lookaside>> Lookaside::create(Host const& host) {
   return guarded([&]() -> Result<std::unique_ptr<Lookaside>> {
-    auto own = Iotlb::create(), parents = Iotlb::create();
+    auto own = Iotlb::create(), parents = Iotlb::create(), tables = Iotlb::create();
     auto contexts = Mapping::zeros(sizeof(Context) << contexts_lg2);
-    if (!own || !parents || !contexts) return out_of_memory();
-    return std::unique_ptr<Lookaside>(new Lookaside(host, std::move(*own), std::move(*parents), std::move(*contexts)));
+    if (!own || !parents || !tables || !contexts) return out_of_memory();
+    return std::unique_ptr<Lookaside>(
+        new Lookaside(host, std::move(*own), std::move(*parents), std::move(*tables), std::move(*contexts)));
   });
 }
 
-Lookaside::Lookaside(Host const& host, Iotlb own, Iotlb parents, Mapping contexts)
+Lookaside::Lookaside(Host const& host, Iotlb own, Iotlb parents, Iotlb tables, Mapping contexts)
     : own_{.entries = std::move(own)},
       parents_{.entries = std::move(parents)},
+      tables_(std::move(tables)),
       contexts_(std::move(contexts)),
       memory_(*host.memory),
       removals_(host.memory->removals()) {}
@@ -32,6 +35,7 @@ void Lookaside::forget(Range inputs) noexcept {
   last.changes.fetch_add(1, std::memory_order_seq_cst);
   own_.forget(inputs);
   parents_.forget(inputs);
+  tables_.forget(inputs);
   last.changes.fetch_add(1, std::memory_order_seq_cst);
 }
 
@@ -41,6 +45,7 @@ std::uint32_t Lookaside::set_context(std::uint64_t key, std::uint64_t changes, s
   if (last_context_ > Iotlb::most_contexts - most_in_a_walk) forget_everything();
   std::uint32_t const number = context(own_, generation, directed ? *directed + 1 : 0);
   remembered_[key % remembered_.size()] = {key, changes, number};
+  begin_walk(number, changes);
   return number;
 }
 
@@ -75,6 +80,7 @@ void Lookaside::forget_everything() {
     table->entries.clear();
     table->coarse.store(false, std::memory_order_relaxed);
   }
+  tables_.clear();
   remembered_ = {};
   last.found_at = 0;
   std::fill_n(reinterpret_cast<Context*>(contexts_.data()), bit(contexts_lg2), Context());
@@ -98,12 +104,14 @@ Chunk Lookaside::locate_memory(std::uint64_t address, Access access) {
 
 namespace {
 
+constexpr unsigned top_bits = 55;  // TBI: what decides is bit 55
+
 // May an invalidation of a user's table mean the block of 2^lg2 inputs around this one without naming it?
 bool is_coarse(Domain const& domain, std::uint64_t input, Translation const& t, unsigned lg2) {
   bool const nested = domain.kind() == DomainKind::nested;
   if (!nested && domain.kind() != DomainKind::shadow) return false;
-  std::uint64_t const top = input >> 55;  // TBI: what decides is bit 55
-  return (nested && t.walk.size_lg2 > lg2) || (top != 0 && top != low_bits(9));
+  std::uint64_t const top = input >> top_bits;
+  return (nested && t.walk.size_lg2 > lg2) || (top != 0 && top != low_bits(64 - top_bits));
 }
 
 }  // namespace
@@ -117,7 +125,8 @@ Lookaside::Kept Lookaside::keep_in(Table& table, Domain const& domain, std::uint
   };
   // A later write walks again, to mark the page dirty; reading needs no more marks than any walk has made.
   Access const granted{t.attributes.access.read, access.write};
-  for (std::size_t n = 0; n < Iotlb::sizes.size() && context != 0; n++) {
+  std::size_t const first = block.last - block.start < low_bits(Iotlb::sizes[1].block_lg2) ? 2 : 0;
+  for (std::size_t n = first; n < Iotlb::sizes.size() && context != 0; n++) {
     unsigned const lg2 = Iotlb::sizes[n].block_lg2;
     std::uint64_t const back = input & low_bits(lg2);
     if (!block.contains(Range::block(input, lg2))) continue;
@@ -140,23 +149,60 @@ std::uint32_t Lookaside::context_of(Domain const& parent) {
   return parent_.number;
 }
 
+KeptBlock Lookaside::kept(Domain const& parent, std::uint64_t input, Access access) {
+  auto const found = parents_.entries.find(input, LastTranslation::rights_of(access), context_of(parent));
+  if (!found) return {};
+  return {found.data(input),
+          {(found.offset & LastTranslation::reads) != 0, (found.offset & LastTranslation::writes) != 0},
+          static_cast<std::uint8_t>(std::countr_one(found.rest))};
+}
+
 Translation Lookaside::translate(Domain const& parent, std::uint64_t input, Access access) {
   std::uint64_t const before = changes();
   std::uint32_t const number = context_of(parent);
-  if (number != 0)
-    if (auto const found = parents_.entries.find(input, LastTranslation::rights_of(access), number))
-      return {
-          .where = &parent,
-          .size_lg2 = static_cast<std::uint8_t>(std::countr_one(found.rest)),
-          .attributes = {.access = {(found.offset & LastTranslation::reads) != 0, (found.offset & LastTranslation::writes) != 0}},
-          .data = found.data(input)};
+  Walked const above = std::exchange(walked_, {number, before});
   Translation t = parent.translate(input, access, Update::yes, std::nullopt, this);
+  walked_ = above;
   if (!t.ok()) return t;
   Kept const kept = keep_in(parents_, parent, input, Range::block(input, t.size_lg2), t, access, number, before);
   if (kept.block_lg2 == 0) return t;
   t.data = kept.chunk.data;
   t.size_lg2 = kept.block_lg2;
   return t;
+}
+
+namespace {
+
+// Where the tables of level 0 are kept: their inputs are blocks of that size.
+constexpr std::size_t size_of_lowest = 1;
+static_assert(Iotlb::sizes[size_of_lowest].block_lg2 == LowestTable::inputs_lg2);
+
+}  // namespace
+
+LowestTable Lookaside::lowest_table(std::uint64_t input, Access access) {
+  auto const found = tables_.find(input, LastTranslation::rights_of(access), walked_.context);
+  if (!found) return {};
+  return {found.data(align_down(input, LowestTable::inputs_lg2)),
+          {(found.offset & LastTranslation::reads) != 0, (found.offset & LastTranslation::writes) != 0}};
+}
+
+void Lookaside::prefetch_target(std::uint64_t input) const {
+  if (auto const found = own_.entries.find(input, LastTranslation::present, last.context)) {
+    __builtin_prefetch(found.data(input));
+  } else if (auto const table = tables_.find(input, LastTranslation::present, last.context)) {
+    constexpr unsigned word_lg2 = LowestTable::bytes_lg2 + LowestTable::bytes_lg2 - LowestTable::inputs_lg2;
+    std::uint64_t const offset = (input & low_bits(LowestTable::inputs_lg2)) >> LowestTable::bytes_lg2 << word_lg2;
+    __builtin_prefetch(table.data(align_down(input, LowestTable::inputs_lg2)) + offset);
+  }
+}
+
+void Lookaside::keep_lowest_table(std::uint64_t input, LowestTable const& table) {
+  std::uint64_t const top = input >> top_bits;
+  // With TBI an invalidation may name another of the addresses that it means.
+  if (walked_.context == 0 || (top != 0 && top != low_bits(64 - top_bits))) return;
+  if ((std::bit_cast<std::uint64_t>(table.words) & low_bits(LowestTable::bytes_lg2)) != 0) return;
+  tables_.insert(size_of_lowest, input, table.words, table.above, walked_.context);
+  if (last.changes.fetch_add(0, std::memory_order_seq_cst) != walked_.changes) tables_.drop(size_of_lowest, input);
 }
 
 Chunk Lookaside::locate(Domain const& parent, std::uint64_t address, Access access) {

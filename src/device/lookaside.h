@@ -1,4 +1,5 @@
-// What one port keeps: translations of its own inputs, translations of the parents on the way, and which domain is attached.
+// What one port keeps: translations of its own inputs, translations of the parents on the way, the lowest tables of users, and
+// which domain is attached.
 //
 // Forgetting beside inserting. Whoever invalidates counts `changes` up and then removes entries; the port reads it before it
 // walks, inserts, and looks at it again by a read-modify-write. If it sees no change, its entry was there before the count, and
@@ -44,6 +45,9 @@ class Lookaside final : public KeptTranslations, public ParentReader {
   std::uint32_t set_context(std::uint64_t key, std::uint64_t changes, std::uint64_t generation,
                             std::optional<std::uint32_t> directed);
 
+  // Before a walk, if the context is known to be what it was.
+  void begin_walk(std::uint32_t context, std::uint64_t changes) { walked_ = {context, changes}; }
+
   // What is kept of an input for `key`, a PASID or no_pasid, if it allows the access and nothing has changed since
   // set_context(). It is the last translation then.
   [[nodiscard]] Chunk find(std::uint64_t input, std::uint64_t rights, std::uint64_t key) {
@@ -64,11 +68,22 @@ class Lookaside final : public KeptTranslations, public ParentReader {
     return keep_in(own_, domain, input, block, t, access, context, changes).chunk;
   }
 
+  // Asks the processor for the words that find() will read, and for what they say that is needed next: the memory behind the
+  // input, or the word of the lowest table that leads there. Not only inside a guard: nothing is read there yet.
+  void prefetch_entry(std::uint64_t input) const {
+    own_.entries.prefetch(input);
+    tables_.prefetch(input);
+  }
+  void prefetch_target(std::uint64_t input) const;
+
   // The memory at a host address.
   Chunk locate_memory(std::uint64_t address, Access access);
 
+  KeptBlock kept(Domain const& parent, std::uint64_t input, Access access) override;
   Translation translate(Domain const& parent, std::uint64_t input, Access access) override;
   Chunk locate(Domain const& parent, std::uint64_t address, Access access) override;
+  LowestTable lowest_table(std::uint64_t input, Access access) override;
+  void keep_lowest_table(std::uint64_t input, LowestTable const& table) override;
 
  private:
   struct Context {
@@ -99,12 +114,17 @@ class Lookaside final : public KeptTranslations, public ParentReader {
     Chunk chunk;
     std::uint8_t block_lg2 = 0;  // of the entry; 0: none was made
   };
+  // The domain that is walked through now.
+  struct Walked {
+    std::uint32_t context = 0;  // 0: none
+    std::uint64_t changes = 0;  // read before the walk
+  };
   // Contexts that one walk may need: one for each domain from the device down.
   static constexpr std::uint32_t most_in_a_walk = 64;
   static constexpr unsigned contexts_lg2 = 13;
   static_assert(bit(contexts_lg2) > Iotlb::most_contexts);
 
-  Lookaside(Host const& host, Iotlb own, Iotlb parents, Mapping contexts);
+  Lookaside(Host const& host, Iotlb own, Iotlb parents, Iotlb tables, Mapping contexts);
 
   // Makes `last` one about `key` that serves nothing yet. False: what the key is attached to is to be looked up.
   bool remember(std::uint64_t key);
@@ -117,6 +137,8 @@ class Lookaside final : public KeptTranslations, public ParentReader {
   std::uint32_t context_of(Domain const& parent);
 
   Table own_, parents_;
+  Iotlb tables_;  // of level 0, by their inputs
+  Walked walked_;
   std::array<Remembered, 64> remembered_{};
   Mapping contexts_;  // a hash table of Context
   std::uint32_t last_context_ = 0;

@@ -79,9 +79,16 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
                                        .access = access,
                                        .reason = Reason::configuration});
   Domain const& domain = *found.attachment->domain;
-  std::uint32_t const context = kept_->set_context(key_of(pasid), changes, domain.generation(), found.directed);
-  // It may only be that something else has changed since the last time.
-  if (Chunk const kept = kept_->find(iova, LastTranslation::rights_of(access), key_of(pasid))) return kept;
+  std::uint64_t const key = key_of(pasid);
+  std::uint32_t context = last_.context;
+  if (last_.key == key && last_.found_at == changes) {
+    // Nothing has changed since what is kept was looked at.
+    kept_->begin_walk(context, changes);
+  } else {
+    context = kept_->set_context(key, changes, domain.generation(), found.directed);
+    // It may be that what has changed is something else.
+    if (Chunk const kept = kept_->find(iova, LastTranslation::rights_of(access), key)) return kept;
+  }
 
   walks_++;
   std::optional<Range> const& messages = device_->options().interrupt_range;
@@ -239,6 +246,38 @@ DmaResult Port::write(Iova iova, void const* from, std::uint64_t length, std::op
     return range.write(offset, {bytes + done, part});
   };
   return transfer(iova, length, Access::writing(), pasid, {memory, device});
+}
+
+// Asks for the words that a look-up reads, then for what it leads to, well before either is used.
+template <class Part>
+DmaResult Port::for_each(std::span<Segment const> list, Part part) {
+  constexpr std::size_t ahead = 4;
+  for (std::size_t n = 0; n < std::min(list.size(), 2 * ahead); n++) kept_->prefetch_entry(list[n].iova.value);
+  for (std::size_t n = 0; n < std::min(list.size(), ahead); n++) kept_->prefetch_target(list[n].iova.value);
+  std::uint64_t done = 0;
+  for (std::size_t n = 0; n < list.size(); n++) {
+    if (n + 2 * ahead < list.size()) kept_->prefetch_entry(list[n + 2 * ahead].iova.value);
+    if (n + ahead < list.size()) kept_->prefetch_target(list[n + ahead].iova.value);
+    DmaResult result = part(list[n], done);
+    done += result.done;
+    if (!result.ok()) {
+      result.done = done;
+      return result;
+    }
+  }
+  return {.done = done, .fault = {}, .pending = {}};
+}
+
+DmaResult Port::read(std::span<Segment const> list, void* to, std::optional<Pasid> pasid) {
+  return for_each(list, [&](Segment const& segment, std::uint64_t done) {
+    return read(segment.iova, static_cast<std::byte*>(to) + done, segment.length, pasid);
+  });
+}
+
+DmaResult Port::write(std::span<Segment const> list, void const* from, std::optional<Pasid> pasid) {
+  return for_each(list, [&](Segment const& segment, std::uint64_t done) {
+    return write(segment.iova, static_cast<std::byte const*>(from) + done, segment.length, pasid);
+  });
 }
 
 template <class T, class Operation>

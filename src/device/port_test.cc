@@ -34,6 +34,42 @@ TEST_F(PortTest, TransfersMoreThanOneGuardCovers) {
   EXPECT_EQ(back, bytes);
 }
 
+TEST_F(PortTest, MovesAScatterListInItsOrderUntilAFault) {
+  ASSERT_TRUE(device->attach(domain));
+  std::vector<Segment> list;
+  for (std::uint64_t n = 0; n < 40; n++) {
+    map(n, (n * 7 + 3) % 64);
+    std::uint64_t const at = n * 13 % 40;  // as out of order as can be
+    list.push_back({Iova(at * page + n), n % 5 * 100});
+  }
+  list.push_back({Iova(39 * page + 0x800), 0x800});
+  std::uint64_t total = 0;
+  for (Segment const& segment : list) total += segment.length;
+  auto const bytes = pattern(total);
+  DmaResult const written = port->write(list, bytes.data());
+  EXPECT_TRUE(written.ok());
+  EXPECT_EQ(written.done, total);
+  std::uint64_t done = 0;
+  for (Segment const& segment : list) {
+    std::vector<std::uint8_t> part(segment.length);
+    ASSERT_TRUE(port->read(segment.iova, part.data(), part.size()).ok());
+    EXPECT_TRUE(std::equal(part.begin(), part.end(), bytes.begin() + static_cast<std::ptrdiff_t>(done)));
+    done += segment.length;
+  }
+  std::vector<std::uint8_t> back(total);
+  EXPECT_EQ(port->read(list, back.data()).done, total);
+  EXPECT_EQ(back, bytes);
+
+  list[20] = {Iova(39 * page + 0x900), 0x800};  // page 40 is a hole
+  done = 0;
+  for (std::size_t n = 0; n < 20; n++) done += list[n].length;
+  DmaResult const cut = port->read(list, back.data());
+  EXPECT_EQ(cut.done, done + 0x700);
+  ASSERT_FALSE(cut.ok());
+  EXPECT_EQ(cut.fault->iova, 40 * page);
+  EXPECT_EQ(port->write(std::span<Segment const>(), nullptr).done, 0u);
+}
+
 TEST_F(PortTest, SaysExactlyHowFarATransferGot) {
   ASSERT_TRUE(device->attach(domain));
   map(0, 5);

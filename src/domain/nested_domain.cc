@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "swiommu/base/bits.h"
+
 namespace swiommu {
 
 Result<UserTables> UserTables::open(std::optional<UserPageTable> const& table, std::optional<UserPageTable> const& upper,
@@ -57,8 +59,19 @@ Translation NestedDomain::look_up(std::uint64_t input, Access access, Update upd
 Translation walk_through_parent(Domain const& domain, PageTable const& table, std::uint64_t input, Access access, Update update,
                                 ParentReader* reader) {
   if (reader == nullptr) return through_parent(domain, table.walk(input, access, update), access, update);
-  ParentMemory const memory(*reader, *domain.parent());
-  return through_parent(domain, table.walk(input, access, update, &memory), access, update, reader);
+  Domain const& parent = *domain.parent();
+  bool const kept = table.shape().has_lowest_tables && !parent.doubtful();
+  if (LowestTable const lowest = kept ? reader->lowest_table(input, access) : LowestTable(); lowest.words != nullptr) {
+    Walk walk;
+    if (table.walk_lowest(lowest, input, access, update, walk)) return through_parent(domain, walk, access, update, reader);
+  }
+  ParentMemory const memory(*reader, parent);
+  Walk const walk = table.walk(input, access, update, &memory);
+  if (kept && walk.ok() && walk.level == 0) {
+    Chunk const words = reader->locate(parent, align_down(walk.entry_address, LowestTable::bytes_lg2), Access::reading());
+    if (words && words.length >= bit(LowestTable::bytes_lg2)) reader->keep_lowest_table(input, {words.data, walk.above});
+  }
+  return through_parent(domain, walk, access, update, reader);
 }
 
 Translation through_parent(Domain const& domain, Walk const& walk, Access access, Update update, ParentReader* reader) {
@@ -66,6 +79,13 @@ Translation through_parent(Domain const& domain, Walk const& walk, Access access
   t.attributes = walk.attributes;
   if (!walk.ok()) return t;
   Domain const& parent = *domain.parent();
+  if (reader != nullptr)
+    if (KeptBlock const under = reader->kept(parent, walk.output, access); under.data != nullptr) {
+      t.data = under.data;
+      t.size_lg2 = std::min(walk.size_lg2, under.size_lg2);
+      t.attributes.access = walk.attributes.access & under.access;
+      return t;
+    }
   Translation const under =
       reader != nullptr ? reader->translate(parent, walk.output, access) : parent.translate(walk.output, access, update);
   if (!under.ok()) {

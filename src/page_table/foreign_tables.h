@@ -59,6 +59,12 @@ class ForeignTables {
     return true;
   }
 
+  // A word of a table that was located before, in memory that is not doubtful.
+  template <class Entry>
+  Entry load_at(std::byte const* table, std::uint64_t index) const {
+    return in_order(__atomic_load_n(reinterpret_cast<Entry const*>(table) + index, __ATOMIC_ACQUIRE));
+  }
+
   template <class Entry>
   std::optional<Entry> load(std::uint64_t table, std::uint64_t index) const {
     Entry e = 0;

@@ -49,6 +49,8 @@ TableShape shape_of(F const& f) {
   }
   if constexpr (TracksAccessed<F>) shape.tracks_accessed = f.tracks_accessed();
   if constexpr (TracksDirty<F>) shape.tracks_dirty = f.tracks_dirty();
+  shape.has_lowest_tables = g.levels > 1 && g.level[1].shift == LowestTable::inputs_lg2 &&
+                            bit(LowestTable::bytes_lg2) == sizeof(typename F::Entry) << g.level[0].index_bits;
   return shape;
 }
 
@@ -86,6 +88,15 @@ class TypedPageTable : public PageTable {
       }
     }
     return Walker(format_, inputs_).walk(memory_, root_, input, access, update);
+  }
+
+  [[gnu::flatten]] bool walk_lowest(LowestTable const& table, std::uint64_t input, Access access, Update update,
+                                    Walk& walk) const override {
+    if constexpr (ViewedMemory<M>)
+      return Walker(format_, inputs_)
+          .walk_lowest(memory_.template load_at<Entry>(table.words, format_.geometry().index(0, input)), input, access,
+                       table.above, shape_.tracks_accessed || shape_.tracks_dirty ? update : Update::no, walk);
+    return false;
   }
 
   Result<Walk> explain(std::uint64_t input, Access access, std::vector<WalkStep>& steps) const override {

@@ -37,6 +37,16 @@ class Walker {
     return descend(memory, root, input, access, path, observe);
   }
 
+  // The end of a walk, at the word `e` of a table of level 0; false: not all there is to it is a translation.
+  [[nodiscard]] bool walk_lowest(Entry e, std::uint64_t input, Access access, Access above, Update update, Walk& walk) const {
+    if (!inputs_.contains(input) || format_.kind(e, 0) != EntryKind::leaf) return false;
+    if constexpr (UpdatesEntries<F>) {
+      if (update == Update::yes && format_.touched(e, 0, access.write) != e) return false;
+    }
+    walk = leaf(format_, Walk{.entry = e}, e, 0, input, access, above);
+    return walk.ok();
+  }
+
  private:
   static constexpr unsigned maximum_attempts = 64;
 
@@ -138,6 +148,7 @@ class Walker {
     result.size_lg2 = static_cast<std::uint8_t>(lg2);
     result.attributes = format.attributes(e, l);
     result.attributes.access = result.attributes.access & rights;
+    result.above = rights;
     result.output = format.leaf_address(e, l, input) | (input & low_bits(lg2));
     if (!result.attributes.access.covers(access)) return failed(result, Reason::permission);
     return result;

@@ -18,6 +18,7 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "swiommu/base/address.h"
 #include "swiommu/device/device.h"
@@ -46,6 +47,12 @@ struct AtomicResult {
   std::optional<std::uint32_t> pending;  // as DmaResult's
 
   [[nodiscard]] bool ok() const { return !fault; }
+};
+
+// A part of a scatter list.
+struct Segment {
+  Iova iova;
+  std::uint64_t length = 0;  // in bytes
 };
 
 // What DMA does about a page of the domain it goes through that is not there, or does not allow the access.
@@ -99,6 +106,10 @@ class Port {
   // an unmap has returned; translate and the atomic operations below know memory only.
   DmaResult read(Iova iova, void* to, std::uint64_t length, std::optional<Pasid> pasid = std::nullopt);
   DmaResult write(Iova iova, void const* from, std::uint64_t length, std::optional<Pasid> pasid = std::nullopt);
+  // The same for a scatter list, whose parts lie in a row at `to` or `from`: what is not in the processor's caches is waited for
+  // together. `done` counts over the whole list, which ends where the first part does not get through.
+  DmaResult read(std::span<Segment const> list, void* to, std::optional<Pasid> pasid = std::nullopt);
+  DmaResult write(std::span<Segment const> list, void const* from, std::optional<Pasid> pasid = std::nullopt);
 
   // PCIe AtomicOps on naturally aligned operands in little-endian memory: EINVAL if not aligned. T: std::uint32_t, std::uint64_t.
   template <class T>
@@ -144,6 +155,8 @@ class Port {
   FaultRecord lost(Iova iova, Access access, std::optional<Pasid> pasid) const;
   // What a transfer may do with memory and with a device range, both from `done` bytes on.
   struct Transfer;
+  template <class Part>
+  DmaResult for_each(std::span<Segment const> list, Part part);
   DmaResult transfer(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Transfer const& way);
   template <class T, class Operation>
   Result<AtomicResult<T>> atomic(Iova iova, std::optional<Pasid> pasid, Operation operation);

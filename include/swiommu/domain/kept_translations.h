@@ -5,6 +5,7 @@
 #include "swiommu/base/access.h"
 #include "swiommu/base/range.h"
 #include "swiommu/memory/memory_view.h"
+#include "swiommu/page_table/walk.h"
 
 namespace swiommu {
 
@@ -27,14 +28,27 @@ class KeptTranslations {
   ~KeptTranslations() = default;
 };
 
+// A translation that is kept, of the aligned block of 2^size_lg2 inputs around one.
+struct KeptBlock {
+  std::byte* data = nullptr;  // the memory behind the input; nullptr: nothing is kept
+  Access access;
+  std::uint8_t size_lg2 = 0;
+};
+
 // Translates through the parents of a domain for somebody who keeps their translations. Used by one thread, inside a guard;
 // accessed and dirty flags are written as by Update::yes.
 class ParentReader {
  public:
-  // As parent.translate(). `data` of the result is set where the memory behind the whole block is known.
+  // What is kept of an input of the parent, if it allows the access.
+  virtual KeptBlock kept(Domain const& parent, std::uint64_t input, Access access) = 0;
+  // As parent.translate(), which is called. `data` of the result is set where the memory behind the whole block is known.
   virtual Translation translate(Domain const& parent, std::uint64_t input, Access access) = 0;
   // As parent.locate().
   virtual Chunk locate(Domain const& parent, std::uint64_t address, Access access) = 0;
+  // Of the domain that is being translated through: the table of level 0 of its user that serves an input, if it is kept and
+  // allows the access.
+  virtual LowestTable lowest_table(std::uint64_t input, Access access) = 0;
+  virtual void keep_lowest_table(std::uint64_t input, LowestTable const& table) = 0;
 
  protected:
   ParentReader() = default;

@@ -31,12 +31,13 @@ struct TableShape {
   unsigned levels = 0;
   unsigned input_bits = 0;
   unsigned output_bits = 0;
-  unsigned root_size_lg2 = 0;    // base-2 logarithm of the bytes of the root table
-  std::uint64_t page_sizes = 0;  // bit n: leaves of 2^n bytes can be mapped
-  Range lower;                   // the inputs that the table covers
-  std::optional<Range> upper;    // and the upper half, where inputs are sign-extended
-  bool tracks_accessed = false;  // read_flags(Flag::accessed) works
-  bool tracks_dirty = false;     // read_flags(Flag::dirty) works
+  unsigned root_size_lg2 = 0;      // base-2 logarithm of the bytes of the root table
+  std::uint64_t page_sizes = 0;    // bit n: leaves of 2^n bytes can be mapped
+  Range lower;                     // the inputs that the table covers
+  std::optional<Range> upper;      // and the upper half, where inputs are sign-extended
+  bool tracks_accessed = false;    // read_flags(Flag::accessed) works
+  bool tracks_dirty = false;       // read_flags(Flag::dirty) works
+  bool has_lowest_tables = false;  // tables of level 0 may be kept as LowestTable
 
   [[nodiscard]] bool contains(Range range) const { return lower.contains(range) || (upper && upper->contains(range)); }
   [[nodiscard]] unsigned smallest_page_lg2() const { return alignment_lg2(page_sizes); }
@@ -86,6 +87,10 @@ class PageTable {
   // Translates one input. An access that asks for nothing is not checked for permission. `reader`: the memory that a user's table
   // lies in, as somebody sees it who keeps what was found there; nullptr: as it was given to open().
   virtual Walk walk(std::uint64_t input, Access access, Update update, MemoryView const* reader = nullptr) const = 0;
+
+  // The same from a table of level 0 on that an earlier walk met, if nothing is to be said but where the input leads: false where
+  // the access ends in a fault, or sets flags, and for tables of our own; walk() does it then. `walk.entry_address` is not set.
+  virtual bool walk_lowest(LowestTable const& table, std::uint64_t input, Access access, Update update, Walk& walk) const = 0;
 
   // The same without updates, and what was read at each level on the way. ENOMEM.
   virtual Result<Walk> explain(std::uint64_t input, Access access, std::vector<WalkStep>& steps) const = 0;

@@ -1,5 +1,6 @@
 // The outcome of one walk through one page table.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,8 +19,17 @@ struct Walk {
   std::uint64_t output = 0;         // output address of the input (not of the start of the leaf)
   std::uint64_t entry_address = 0;  // where the last word that was looked at lies
   std::uint64_t entry = 0;          // its value
+  Access above = Access::both();    // rights left by the entries above it
 
   [[nodiscard]] bool ok() const { return reason == Reason::none; }
+};
+
+// A table of level 0 that was met in a walk and fills a page, for whoever walks there again.
+struct LowestTable {
+  static constexpr unsigned bytes_lg2 = 12, inputs_lg2 = 21;  // 512 words, for 4 KiB each
+
+  std::byte* words = nullptr;     // where it is; nullptr: unknown
+  Access above = Access::both();  // rights left by the entries on the way to it
 };
 
 // One step of a walk, for people.
