@@ -52,7 +52,7 @@ bool is_marked_huge(void const* data) {
 bool tables_ask_for_huge_pages() {
   static bool const asked = [] {
     auto const tables = needed(TableAllocator::create());
-    return is_marked_huge(tables->pointer(needed(tables->allocate(12))));
+    return is_marked_huge(tables->pointer(needed(tables->allocate(21))));
   }();
   return asked;
 }

@@ -98,9 +98,9 @@ Measurement random_pages(MeasuredFormat const& format, std::uint64_t pages, Addr
                                   *operations_done += operations;
                                   return time_translations(*world, addresses, order, operations);
                                 };
-                                auto remark = [=] {
+                                auto remark = [=, before = world->port->walks()] {
                                   double const part =
-                                      static_cast<double>(world->port->walks()) / static_cast<double>(*operations_done);
+                                      static_cast<double>(world->port->walks() - before) / static_cast<double>(*operations_done);
                                   return fmt::format("{:.3g} % walk", 100 * part);
                                 };
                                 return Run{std::move(time), std::move(remark)};

@@ -47,6 +47,8 @@ Result<std::shared_ptr<TableAllocator>> TableAllocator::create(std::uint64_t res
     return fail(ENOMEM, "no address space for page tables");
   }
   auto* const base = reinterpret_cast<std::byte*>(aligned);
+  // Few tables cost few pages; many are found faster in huge ones, where the system has them.
+  if (reserve > growth) ::madvise(base + growth, reserve - growth, MADV_HUGEPAGE);
   auto* const allocator = new (std::nothrow) TableAllocator(base, reserve, static_cast<std::uint32_t*>(side));
   if (allocator == nullptr) {
     ::munmap(base, reserve);
