@@ -17,6 +17,8 @@ namespace swiommu::iommufd {
 
 class IommufdTest : public testing::Test {
  protected:
+  explicit IommufdTest(Profile profile = {}) : engine_(Engine::create(std::move(profile)).value()) {}
+
   static constexpr std::uint64_t page = 4096;
 
   // 0, or the errno. A successful call must return 0.
@@ -80,7 +82,7 @@ class IommufdTest : public testing::Test {
     return static_cast<std::byte*>(data);
   }
 
-  std::shared_ptr<Engine> engine_ = Engine::create({}).value();
+  std::shared_ptr<Engine> engine_;
   FakeCaller caller_{*engine_};
   std::shared_ptr<OpenFile> file_ = engine_->open().value();
   std::string words_;  // of the last error

@@ -12,6 +12,12 @@ Result<std::uint64_t> OpenFile::read(Caller&, std::uint64_t, std::uint64_t) { re
 Result<std::uint64_t> OpenFile::write(Caller&, std::uint64_t, std::uint64_t) {
   return fail(EINVAL, "this file cannot be written");
 }
+Result<std::uint64_t> OpenFile::read_at(Caller& caller, std::uint64_t to, std::uint64_t length, std::uint64_t offset) {
+  return offset == 0 ? read(caller, to, length) : fail(ESPIPE, "this file has no offsets");
+}
+Result<std::uint64_t> OpenFile::write_at(Caller& caller, std::uint64_t from, std::uint64_t length, std::uint64_t offset) {
+  return offset == 0 ? write(caller, from, length) : fail(ESPIPE, "this file has no offsets");
+}
 Result<std::shared_ptr<MappableMemory>> OpenFile::map(std::uint64_t, std::uint64_t, int, int) {
   return fail(ENODEV, "this file cannot be mapped");
 }

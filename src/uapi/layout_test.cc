@@ -4,6 +4,7 @@
 
 #include "swiommu/uapi/iommufd.h"
 #include "swiommu/uapi/iommufd_private.h"
+#include "swiommu/uapi/vfio.h"
 #include "swiommu/uapi/vfio_type1.h"
 
 #define FIELD(field, offset, bytes) static_assert(offsetof(Structure, field) == offset && sizeof(Structure::field) == bytes);
@@ -17,6 +18,8 @@
 
 #include "uapi/iommufd_layout_fixture.h"
 #include "uapi/iommufd_private_layout_fixture.h"
+#include "uapi/vfio_iommufd_layout_fixture.h"
+#include "uapi/vfio_layout_fixture.h"
 #include "uapi/vfio_type1_layout_fixture.h"
 
 TEST(UapiLayout, GivesEachRequestItsNumber) {
@@ -41,4 +44,9 @@ TEST(UapiLayout, GivesEachRequestItsNumber) {
   EXPECT_EQ(IOMMU_IOAS_CHANGE_PROCESS, 0x3b92u);
   EXPECT_EQ(IOMMU_VEVENTQ_ALLOC, 0x3b93u);
   EXPECT_EQ(IOMMU_HW_QUEUE_ALLOC, 0x3b94u);
+}
+
+TEST(UapiLayout, GivesRequestsOfVfioDevicesTheirNumbers) {
+  EXPECT_EQ(VFIO_DEVICE_GET_INFO, 0x3b6bu);
+  EXPECT_EQ(VFIO_DEVICE_DETACH_IOMMUFD_PT, 0x3b78u);
 }

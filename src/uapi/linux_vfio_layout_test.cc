@@ -4,6 +4,7 @@
 
 #include <cstddef>
 // excluded by the header above: a program may include both
+#include "swiommu/uapi/vfio.h"
 #include "swiommu/uapi/vfio_type1.h"
 
 #define FIELD(field, offset, bytes)                                                                                 \
@@ -20,6 +21,10 @@
   }
 #define VALUE(name, value) static_assert(name == value, #name);
 
+#include "uapi/vfio_layout_fixture.h"
 #include "uapi/vfio_type1_layout_fixture.h"
+#ifdef VFIO_DEVICE_BIND_FLAG_TOKEN
+#include "uapi/vfio_iommufd_layout_fixture.h"
+#endif
 
 TEST(UapiLayout, LeavesTheDeviceIoctlsOfLinuxAlone) { EXPECT_EQ(VFIO_DEVICE_GET_INFO, 0x3b6bu); }

@@ -35,10 +35,12 @@ class OpenFile {
 
   // ioctl(2): what it returns, or the errno and why. ENOTTY unless overridden.
   virtual Result<std::uint64_t> ioctl(Caller& caller, std::uint32_t request, std::uint64_t argument);
-  // read(2) and write(2) at the caller's address. EINVAL unless overridden. pread and pwrite with an offset other than 0 are
-  // ESPIPE for all of these files.
+  // read(2) and write(2) at the caller's address. EINVAL unless overridden.
   virtual Result<std::uint64_t> read(Caller& caller, std::uint64_t to, std::uint64_t length);
   virtual Result<std::uint64_t> write(Caller& caller, std::uint64_t from, std::uint64_t length);
+  // pread(2) and pwrite(2). Unless overridden: read() and write() for offset 0, else ESPIPE.
+  virtual Result<std::uint64_t> read_at(Caller& caller, std::uint64_t to, std::uint64_t length, std::uint64_t offset);
+  virtual Result<std::uint64_t> write_at(Caller& caller, std::uint64_t from, std::uint64_t length, std::uint64_t offset);
   // mmap(2): what is to be mapped instead. `length` in bytes, `protection` and `flags` as mmap's. ENODEV unless overridden.
   virtual Result<std::shared_ptr<MappableMemory>> map(std::uint64_t offset, std::uint64_t length, int protection, int flags);
 

@@ -1,10 +1,11 @@
 /* The ioctls of VFIO's type 1 IOMMU, which /dev/iommu answers too, under Linux' own names, for C and C++. */
 
 /* The guards are those of <linux/vfio.h>, in a kernel tree and installed: whichever comes first excludes the other. Who needs
- * the ioctls of VFIO's devices as well includes <linux/vfio.h>. */
+ * the ioctls of VFIO's groups and devices as well includes <linux/vfio.h>, or "swiommu/uapi/vfio.h". */
 #if !defined(_UAPIVFIO_H) && !defined(VFIO_H)
 #define _UAPIVFIO_H
 #define VFIO_H
+#define SWIOMMU_UAPI_VFIO_TYPE1_H /* it was this header that came first */
 
 #include <stdint.h>
 
