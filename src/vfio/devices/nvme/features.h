@@ -1,0 +1,54 @@
+// Set Features and Get Features. NVM Express 1.4, 5.13, 5.21.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "swiommu/base/mutex.h"
+#include "vfio/devices/nvme/command.h"
+
+namespace swiommu::vfio::nvme {
+
+// Threads: any.
+class Features {
+ public:
+  struct Limits {
+    std::uint32_t namespaces = 0;
+    std::uint16_t queues = 0;   // I/O queues of each kind
+    std::uint16_t vectors = 0;  // of interrupts
+  };
+  static constexpr std::uint16_t warning_temperature = 343;  // kelvin; the threshold at first
+
+  explicit Features(Limits const& limits) : limits_(limits) { reset(); }
+
+  // `io_queues`: there are some already.
+  Outcome set(Command const& command, bool io_queues);
+  [[nodiscard]] Outcome get(Command const& command) const;
+  void reset();
+
+  [[nodiscard]] bool write_cache() const { return write_cache_.load(std::memory_order_relaxed); }
+  // Is the temperature beyond a threshold?
+  [[nodiscard]] bool temperature_warning() const;
+  // The host wants to be told of that (asynchronous event configuration).
+  [[nodiscard]] bool temperature_events() const;
+
+ private:
+  struct Values {
+    std::uint32_t arbitration = 0, power = 0, over = warning_temperature, under = 0, write_cache = 1, coalescing = 0,
+                  write_atomicity = 0, events = 0;
+    std::vector<std::uint32_t> error_recovery;  // by namespace
+    std::vector<std::uint32_t> vectors;         // interrupt vector configuration
+  };
+  [[nodiscard]] Values initial() const;
+  Outcome set_temperature(std::uint32_t value) SWIOMMU_REQUIRES(mutex_);
+  Outcome set_error_recovery(std::uint32_t nsid, std::uint32_t value) SWIOMMU_REQUIRES(mutex_);
+  [[nodiscard]] Outcome read(Values const& values, Command const& command) const;
+  [[nodiscard]] std::uint32_t queue_numbers() const { return (limits_.queues - 1u) << 16 | (limits_.queues - 1u); }
+
+  Limits const limits_;
+  mutable Mutex mutex_;
+  Values values_ SWIOMMU_GUARDED_BY(mutex_);
+  std::atomic<bool> write_cache_ = true;
+};
+
+}  // namespace swiommu::vfio::nvme

@@ -1,0 +1,39 @@
+#include "vfio/devices/nvme/host_memory.h"
+
+namespace swiommu::vfio::nvme {
+
+bool HostMemory::read(std::uint64_t iova, std::span<std::byte> to) {
+  DmaResult const result = port_->read(Iova(iova), to.data(), to.size());
+  if (!result.ok()) slot_.report(*result.fault);
+  return result.ok();
+}
+
+bool HostMemory::write(std::uint64_t iova, std::span<std::byte const> from) {
+  DmaResult const result = port_->write(Iova(iova), from.data(), from.size());
+  if (!result.ok()) slot_.report(*result.fault);
+  return result.ok();
+}
+
+bool HostMemory::publish(std::uint64_t iova, std::uint32_t word) {
+  // An atomic operation orders it. It wants to read as well, which memory that is only written does not allow.
+  if (auto const swapped = port_->swap<std::uint32_t>(Iova(iova), word); swapped && swapped->ok()) return true;
+  return write(iova, std::as_bytes(std::span(&word, 1)));
+}
+
+Status HostMemory::fetch(std::span<std::byte> to) {
+  for (Segment const& each : segments_) {
+    if (!read(each.iova, to.first(each.length))) return status::data_transfer_error;
+    to = to.subspan(each.length);
+  }
+  return status::success;
+}
+
+Status HostMemory::store(std::span<std::byte const> from) {
+  for (Segment const& each : segments_) {
+    if (!write(each.iova, from.first(each.length))) return status::data_transfer_error;
+    from = from.subspan(each.length);
+  }
+  return status::success;
+}
+
+}  // namespace swiommu::vfio::nvme
