@@ -75,13 +75,17 @@ std::optional<Connection::Answer> Connection::answer(Received const& request, st
       said.emplace(logged_ioctl(file->file(), caller, static_cast<std::uint32_t>(message.words[0]), message.words[1]));
       break;
     case Say::read: {
-      said.emplace(file->file().read(caller, message.words[0], message.words[1]));
+      said.emplace(message.words[3] != 0 ? file->file().read_at(caller, message.words[0], message.words[1], message.words[2])
+                                         : file->file().read(caller, message.words[0], message.words[1]));
       // Only a descriptor that really is one of this file may be read from.
       auto const name = peer_name(request.descriptor);
       if (name && name->token == owner_.token() && name->id == file_id_) file->settle(request.descriptor);
       break;
     }
-    case Say::write: said.emplace(file->file().write(caller, message.words[0], message.words[1])); break;
+    case Say::write:
+      said.emplace(message.words[3] != 0 ? file->file().write_at(caller, message.words[0], message.words[1], message.words[2])
+                                         : file->file().write(caller, message.words[0], message.words[1]));
+      break;
     case Say::map: return map(file->file(), message);
     case Say::counts: return counts(message);
     default: log_line("process {}: a request that is none: {:#x}", peer_->pid(), std::to_underlying(message.say)); break;

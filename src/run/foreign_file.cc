@@ -104,15 +104,15 @@ long ForeignFile::ioctl(int descriptor, std::uint32_t request_number, std::uint6
   return outcome(request(descriptor, message, -1, std::span(bytes).first(there ? length : 0)));
 }
 
-long ForeignFile::read(int descriptor, void* to, std::size_t length) {
+long ForeignFile::read(int descriptor, void* to, std::size_t length, std::optional<std::uint64_t> offset) {
   Message message{Say::read};
-  message.words = {std::bit_cast<std::uint64_t>(to), length};
+  message.words = {std::bit_cast<std::uint64_t>(to), length, offset.value_or(0), offset.has_value() ? 1U : 0U};
   return outcome(request(descriptor, message, descriptor));
 }
 
-long ForeignFile::write(int descriptor, void const* from, std::size_t length) {
+long ForeignFile::write(int descriptor, void const* from, std::size_t length, std::optional<std::uint64_t> offset) {
   Message message{Say::write};
-  message.words = {std::bit_cast<std::uint64_t>(from), length};
+  message.words = {std::bit_cast<std::uint64_t>(from), length, offset.value_or(0), offset.has_value() ? 1U : 0U};
   return outcome(request(descriptor, message));
 }
 

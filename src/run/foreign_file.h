@@ -16,8 +16,8 @@ class ForeignFile final : public Holding {
   ~ForeignFile() override;
 
   long ioctl(int descriptor, std::uint32_t request, std::uint64_t argument) override;
-  long read(int descriptor, void* to, std::size_t length) override;
-  long write(int descriptor, void const* from, std::size_t length) override;
+  long read(int descriptor, void* to, std::size_t length, std::optional<std::uint64_t> offset) override;
+  long write(int descriptor, void const* from, std::size_t length, std::optional<std::uint64_t> offset) override;
   long map(int descriptor, void* at, std::size_t length, int protection, int flags, std::uint64_t offset) override;
 
   PinCounts counts(int descriptor, pid_t pid) override;

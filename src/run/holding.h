@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace swiommu::run {
 
@@ -23,9 +24,13 @@ class Holding {
   virtual ~Holding() = default;
 
   virtual long ioctl(int descriptor, std::uint32_t request, std::uint64_t argument) = 0;
-  virtual long read(int descriptor, void* to, std::size_t length) = 0;
-  virtual long write(int descriptor, void const* from, std::size_t length) = 0;
+  // With an offset, pread(2) and pwrite(2).
+  virtual long read(int descriptor, void* to, std::size_t length, std::optional<std::uint64_t> offset) = 0;
+  virtual long write(int descriptor, void const* from, std::size_t length, std::optional<std::uint64_t> offset) = 0;
   virtual long map(int descriptor, void* at, std::size_t length, int protection, int flags, std::uint64_t offset) = 0;
+
+  // The path that it was opened by, or something that is no path.
+  [[nodiscard]] virtual char const* name() const { return ""; }
 
   // What the owner has pinned on behalf of a process. Zeros if it is gone.
   virtual PinCounts counts(int descriptor, pid_t pid) = 0;

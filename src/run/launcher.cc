@@ -8,10 +8,15 @@
 #include <cstring>
 #include <filesystem>
 
+#include "run/chosen_devices.h"
+#include "run/chosen_profile.h"
 #include "run/environment.h"
+#include "run/handed_descriptors.h"
 #include "run/program_file.h"
+#include "run/sysfs_folder.h"
 #include "swiommu/base/descriptor.h"
 #include "swiommu/profile/load_profile.h"
+#include "swiommu/vfio/model_specification.h"
 
 namespace swiommu::run {
 namespace {
@@ -67,6 +72,30 @@ Result<> prepare_log(std::string const& log) {
   return set(log_variable, *path);
 }
 
+// They are made here once, so that what is wrong with them is said before the program starts, and to know what /sys is to say.
+Result<> prepare_devices(Launch const& launch) {
+  if (launch.devices.empty()) return {};
+  std::string lines;
+  for (std::string const& device : launch.devices) {
+    auto const specification = vfio::parse_model(device);
+    if (!specification) return fail(EINVAL, fmt::format("--device {}: {}", device, specification.error().about));
+    lines += (lines.empty() ? "" : "\n") + specification->text;
+  }
+  auto profile = chosen_profile();
+  if (!profile) return fail(EINVAL, profile.error().about);
+  auto engine = iommufd::Engine::create(std::move(*profile));
+  if (!engine) return std::unexpected(std::move(engine).error());
+  auto const bus = make_devices(*engine, launch.devices);
+  if (!bus) return fail(EINVAL, bus.error().about);
+  auto const entries = (*bus)->sysfs();
+  if (!entries) return std::unexpected(entries.error());
+  auto const folder = write_sysfs(*entries);
+  if (!folder) return std::unexpected(folder.error());
+  SWIOMMU_TRY(remove_when_ended(*folder));
+  SWIOMMU_TRY(set(devices_variable, lines));
+  return set(sysfs_variable, *folder);
+}
+
 }  // namespace
 
 Result<> launch(Launch const& launch) {
@@ -79,11 +108,14 @@ Result<> launch(Launch const& launch) {
     *library = fmt::format("{}:{}", others, *library);
   SWIOMMU_TRY(prepare_profile(launch.profile));
   SWIOMMU_TRY(prepare_log(launch.log));
+  SWIOMMU_TRY(prepare_devices(launch));
+  std::vector<std::string> command = launch.command;
+  SWIOMMU_TRY(prepare_handed(command, static_cast<unsigned>(launch.devices.size())));
   SWIOMMU_TRY(set("LD_PRELOAD", *library));
 
   std::vector<char*> arguments;
-  arguments.reserve(launch.command.size() + 1);
-  for (std::string const& argument : launch.command) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.reserve(command.size() + 1);
+  for (std::string& argument : command) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
   ::execv(program->c_str(), arguments.data());
   return fail(errno == ENOENT ? EACCES : errno, *program);

@@ -18,10 +18,10 @@ enum class Say : std::uint32_t {
   hello = 0x53770001,  // words: version. Descriptor: the owner's end of the new pair
 
   // requests; words[4] is always the holder's RLIMIT_MEMLOCK in bytes
-  ioctl,   // request, argument. Bytes: the first of those that the argument points to, if they can be read
-  read,    // address, length. Descriptor: the one that is read from, so that its readiness can be taken back
-  write,   // address, length
-  map,     // offset, length, protection, flags. Answer: a descriptor to be mapped, words[1] its offset
+  ioctl,  // request, argument. Bytes: the first of those that the argument points to, if they can be read
+  read,   // address, length, offset, is there one. Descriptor: the one that is read from, so that its readiness can be taken back
+  write,  // address, length, offset, is there one
+  map,    // offset, length, protection, flags. Answer: a descriptor to be mapped, words[1] its offset
   counts,  // pid. Answer: words[0] pages pinned, words[1] pages locked
 
   // what the owner asks back; answered with `result`
@@ -37,7 +37,7 @@ enum class Say : std::uint32_t {
   result,  // `error` is 0 or an errno; words as said above; words[0] is what the call returns
 };
 
-inline constexpr std::uint64_t protocol_version = 1;
+inline constexpr std::uint64_t protocol_version = 2;
 
 struct Message {
   Say say = Say::result;

@@ -23,16 +23,20 @@ long OwnHolding::ioctl(int, std::uint32_t request, std::uint64_t argument) {
   return outcome(logged_ioctl(file_->file(), caller, request, argument));
 }
 
-long OwnHolding::read(int descriptor, void* to, std::size_t length) {
+long OwnHolding::read(int descriptor, void* to, std::size_t length, std::optional<std::uint64_t> offset) {
   OwnCaller caller(owner_);
-  auto const result = file_->file().read(caller, std::bit_cast<std::uint64_t>(to), length);
+  auto const address = std::bit_cast<std::uint64_t>(to);
+  auto const result =
+      offset ? file_->file().read_at(caller, address, length, *offset) : file_->file().read(caller, address, length);
   file_->settle(descriptor);
   return outcome(result);
 }
 
-long OwnHolding::write(int, void const* from, std::size_t length) {
+long OwnHolding::write(int, void const* from, std::size_t length, std::optional<std::uint64_t> offset) {
   OwnCaller caller(owner_);
-  return outcome(file_->file().write(caller, std::bit_cast<std::uint64_t>(from), length));
+  auto const address = std::bit_cast<std::uint64_t>(from);
+  return outcome(offset ? file_->file().write_at(caller, address, length, *offset)
+                        : file_->file().write(caller, address, length));
 }
 
 long OwnHolding::map(int, void* at, std::size_t length, int protection, int flags, std::uint64_t offset) {

@@ -17,9 +17,10 @@ class OwnHolding final : public Holding {
   ~OwnHolding() override;
 
   long ioctl(int descriptor, std::uint32_t request, std::uint64_t argument) override;
-  long read(int descriptor, void* to, std::size_t length) override;
-  long write(int descriptor, void const* from, std::size_t length) override;
+  long read(int descriptor, void* to, std::size_t length, std::optional<std::uint64_t> offset) override;
+  long write(int descriptor, void const* from, std::size_t length, std::optional<std::uint64_t> offset) override;
   long map(int descriptor, void* at, std::size_t length, int protection, int flags, std::uint64_t offset) override;
+  [[nodiscard]] char const* name() const override { return file_->file().name(); }
   PinCounts counts(int descriptor, pid_t pid) override;
 
   [[nodiscard]] std::shared_ptr<OwnFile> const& file() const { return file_; }

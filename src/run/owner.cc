@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "run/call_log.h"
+#include "run/chosen_devices.h"
 #include "run/chosen_profile.h"
 #include "run/holding_pool.h"
 #include "run/kernel_call.h"
@@ -13,8 +14,9 @@
 
 namespace swiommu::run {
 
-Owner::Owner(std::shared_ptr<iommufd::Engine> engine, std::shared_ptr<iommufd::Process> process, std::uint64_t token)
-    : engine_(std::move(engine)), process_(std::move(process)), token_(token), service_(*this) {}
+Owner::Owner(std::shared_ptr<iommufd::Engine> engine, std::shared_ptr<vfio::PciBus> devices,
+             std::shared_ptr<iommufd::Process> process, std::uint64_t token)
+    : engine_(std::move(engine)), devices_(std::move(devices)), process_(std::move(process)), token_(token), service_(*this) {}
 
 Owner* Owner::existing() { return process_state().owner.load(std::memory_order_acquire); }
 
@@ -29,11 +31,17 @@ Result<Owner*> Owner::get() {
     auto engine = iommufd::Engine::create(std::move(*profile));
     if (!engine) return std::unexpected(std::move(engine).error());
     (*engine)->addresses().expect_losses();
+    std::shared_ptr<vfio::PciBus> devices;
+    if (count_of_devices() != 0) {
+      auto made = chosen_devices(*engine);
+      if (!made) return std::unexpected(std::move(made).error());
+      devices = std::move(*made);
+    }
     auto process = (*engine)->processes().find(state.pid, static_cast<std::uint32_t>(kernel_call(SYS_getuid)));
     if (!process) return std::unexpected(std::move(process).error());
     std::uint64_t token = 0;
     kernel_call(SYS_getrandom, &token, sizeof token, 0);
-    auto* const made = new Owner(std::move(*engine), std::move(*process), token);
+    auto* const made = new Owner(std::move(*engine), std::move(devices), std::move(*process), token);
     state.owner.store(made, std::memory_order_release);
     return made;
   });
@@ -67,8 +75,11 @@ Result<int> Owner::install(std::shared_ptr<iommufd::OpenFile> file, bool close_o
   return front;
 }
 
-Result<int> Owner::open(bool container, bool close_on_exec) {
-  auto file = container ? engine_->open_container() : engine_->open();
+Result<int> Owner::open(std::string_view path, bool close_on_exec) {
+  auto file = path == "/dev/iommu"       ? engine_->open()
+              : path == "/dev/vfio/vfio" ? engine_->open_container()
+              : devices_                 ? devices_->open(path)
+                                         : fail(ENOENT, "there are no devices");
   if (!file) return std::unexpected(std::move(file).error());
   return install(std::move(*file), close_on_exec);
 }

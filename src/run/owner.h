@@ -4,12 +4,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string_view>
 
 #include "run/descriptor_table.h"
 #include "run/own_file.h"
 #include "run/service.h"
 #include "swiommu/base/function_ref.h"
 #include "swiommu/iommufd/engine.h"
+#include "swiommu/vfio/pci_bus.h"
 
 namespace swiommu::run {
 
@@ -21,8 +23,8 @@ class Owner {
   // Makes it if need be, with the profile that the launcher was given. The errors of Engine::create and of the profile.
   static Result<Owner*> get();
 
-  // open("/dev/iommu"), or ("/dev/vfio/vfio"): the new descriptor.
-  Result<int> open(bool container, bool close_on_exec);
+  // open(2) of /dev/iommu, of /dev/vfio/vfio, or of a device's file or group: the new descriptor. ENOENT: of none of these.
+  Result<int> open(std::string_view path, bool close_on_exec);
   // A descriptor of this process for a file. EMFILE; ENFILE; ENOMEM.
   Result<int> install(std::shared_ptr<iommufd::OpenFile> file, bool close_on_exec);
   // A descriptor that nobody holds yet: `front` is the caller's, to be passed on and closed.
@@ -47,9 +49,11 @@ class Owner {
   [[nodiscard]] std::uint64_t token() const { return token_; }
 
  private:
-  Owner(std::shared_ptr<iommufd::Engine> engine, std::shared_ptr<iommufd::Process> process, std::uint64_t token);
+  Owner(std::shared_ptr<iommufd::Engine> engine, std::shared_ptr<vfio::PciBus> devices, std::shared_ptr<iommufd::Process> process,
+        std::uint64_t token);
 
   std::shared_ptr<iommufd::Engine> const engine_;
+  std::shared_ptr<vfio::PciBus> const devices_;  // nullptr: there are none
   std::shared_ptr<iommufd::Process> const process_;
   std::uint64_t const token_;
   Service service_;

@@ -11,6 +11,7 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,12 @@ bool gains_rights(std::string const& path, struct stat const& status) {
   return ::geteuid() != 0 && ::getxattr(path.c_str(), "security.capability", nullptr, 0) > 0;
 }
 
+// glibc's dynamic loader, which can be called as a program: ld-linux-x86-64.so.2 PROGRAM ARGUMENTS.
+bool is_loader(std::string const& path) {
+  std::error_code error;
+  return std::filesystem::canonical(path, error).filename().string().starts_with("ld-linux-");
+}
+
 Result<> check_elf(int file, std::string const& path, std::span<char const> head) {
   if (head.size() < sizeof(Elf64_Ehdr)) return refuse(path, "is no complete ELF file");
   Elf64_Ehdr header;
@@ -63,6 +70,7 @@ Result<> check_elf(int file, std::string const& path, std::span<char const> head
     if (loader.find("musl") != std::string::npos) return refuse(path, "uses another C library than glibc (musl)");
     return {};
   }
+  if (is_loader(path)) return {};  // which loads whatever it is told to, and preloads
   return refuse(path, "is linked statically: a preloaded library cannot reach it");
 }
 

@@ -79,6 +79,12 @@ ssize_t __wrap_readv(int descriptor, iovec const* parts, int count) {
   return answer(kernel_call(SYS_readv, descriptor, parts, count));
 }
 
+ssize_t __wrap_preadv2(int descriptor, iovec const* parts, int count, off_t at, int flags) {
+  return answer(kernel_call(SYS_preadv2, descriptor, parts, count, at, 0, flags));
+}
+ssize_t __wrap_preadv64v2(int descriptor, iovec const* parts, int count, off_t at, int flags)
+    __attribute__((alias("__wrap_preadv2")));
+
 ssize_t __wrap_writev(int descriptor, iovec const* parts, int count) {
   return answer(kernel_call(SYS_writev, descriptor, parts, count));
 }
@@ -109,6 +115,10 @@ int __wrap_stat(char const* path, struct stat* status) {
   return static_cast<int>(answer(kernel_call(SYS_newfstatat, AT_FDCWD, path, status, 0)));
 }
 int __wrap_stat64(char const* path, struct stat* status) __attribute__((alias("__wrap_stat")));
+
+ssize_t __wrap_readlink(char const* path, char* to, size_t room) {
+  return answer(kernel_call(SYS_readlinkat, AT_FDCWD, path, to, room));
+}
 
 FILE* __wrap_fopen(char const* path, char const* mode) { return SWIOMMU_NEXT(fopen, run_fopen)(path, mode); }
 FILE* __wrap_fopen64(char const* path, char const* mode) { return SWIOMMU_NEXT(fopen64, run_fopen64)(path, mode); }

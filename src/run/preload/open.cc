@@ -7,6 +7,7 @@
 #include "run/preload/exported.h"
 #include "run/preload/next.h"
 #include "run/preload/paths.h"
+#include "run/preload/sysfs.h"
 #include "run/preload/wrapped.h"
 
 using namespace swiommu::run;
@@ -35,53 +36,53 @@ SWIOMMU_EXPORTED(creat64, run_creat64)
 int run_open(char const* path, int flags, ...) {
   SWIOMMU_MODE(flags)
   if (auto const ours = open_ours(path, flags)) return static_cast<int>(answer(*ours));
-  return SWIOMMU_NEXT(open, run_open)(path, flags, mode);
+  return SWIOMMU_NEXT(open, run_open)(Redirected(path).path(), flags, mode);
 }
 
 int run_open64(char const* path, int flags, ...) {
   SWIOMMU_MODE(flags)
   if (auto const ours = open_ours(path, flags)) return static_cast<int>(answer(*ours));
-  return SWIOMMU_NEXT(open64, run_open64)(path, flags, mode);
+  return SWIOMMU_NEXT(open64, run_open64)(Redirected(path).path(), flags, mode);
 }
 
 int run_openat(int folder, char const* path, int flags, ...) {
   SWIOMMU_MODE(flags)
   if (auto const ours = open_ours(path, flags)) return static_cast<int>(answer(*ours));
-  return SWIOMMU_NEXT(openat, run_openat)(folder, path, flags, mode);
+  return SWIOMMU_NEXT(openat, run_openat)(folder, Redirected(path).path(), flags, mode);
 }
 
 int run_openat64(int folder, char const* path, int flags, ...) {
   SWIOMMU_MODE(flags)
   if (auto const ours = open_ours(path, flags)) return static_cast<int>(answer(*ours));
-  return SWIOMMU_NEXT(openat64, run_openat64)(folder, path, flags, mode);
+  return SWIOMMU_NEXT(openat64, run_openat64)(folder, Redirected(path).path(), flags, mode);
 }
 
 int run_open_2(char const* path, int flags) {
   if (auto const ours = open_ours(path, flags)) return static_cast<int>(answer(*ours));
-  return SWIOMMU_NEXT(__open_2, run_open_2)(path, flags);
+  return SWIOMMU_NEXT(__open_2, run_open_2)(Redirected(path).path(), flags);
 }
 
 int run_open64_2(char const* path, int flags) {
   if (auto const ours = open_ours(path, flags)) return static_cast<int>(answer(*ours));
-  return SWIOMMU_NEXT(__open64_2, run_open64_2)(path, flags);
+  return SWIOMMU_NEXT(__open64_2, run_open64_2)(Redirected(path).path(), flags);
 }
 
 int run_openat_2(int folder, char const* path, int flags) {
   if (auto const ours = open_ours(path, flags)) return static_cast<int>(answer(*ours));
-  return SWIOMMU_NEXT(__openat_2, run_openat_2)(folder, path, flags);
+  return SWIOMMU_NEXT(__openat_2, run_openat_2)(folder, Redirected(path).path(), flags);
 }
 
 int run_openat64_2(int folder, char const* path, int flags) {
   if (auto const ours = open_ours(path, flags)) return static_cast<int>(answer(*ours));
-  return SWIOMMU_NEXT(__openat64_2, run_openat64_2)(folder, path, flags);
+  return SWIOMMU_NEXT(__openat64_2, run_openat64_2)(folder, Redirected(path).path(), flags);
 }
 
 int run_creat(char const* path, mode_t mode) {
   if (auto const ours = open_ours(path, O_WRONLY | O_CREAT | O_TRUNC)) return static_cast<int>(answer(*ours));
-  return SWIOMMU_NEXT(creat, run_creat)(path, mode);
+  return SWIOMMU_NEXT(creat, run_creat)(Redirected(path).path(), mode);
 }
 
 int run_creat64(char const* path, mode_t mode) {
   if (auto const ours = open_ours(path, O_WRONLY | O_CREAT | O_TRUNC)) return static_cast<int>(answer(*ours));
-  return SWIOMMU_NEXT(creat64, run_creat64)(path, mode);
+  return SWIOMMU_NEXT(creat64, run_creat64)(Redirected(path).path(), mode);
 }

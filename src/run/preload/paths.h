@@ -5,9 +5,15 @@
 
 namespace swiommu::run {
 
-enum class OurPath : std::uint8_t { none, iommu, container };
+struct OurPath {
+  enum class Kind : std::uint8_t { none, iommu, container, device, group };
+  Kind kind = Kind::none;
+  unsigned number = 0;  // of the device or group
 
-// /dev/iommu; /dev/vfio/vfio, where the system has none. An address that is no text is none.
+  [[nodiscard]] explicit operator bool() const { return kind != Kind::none; }
+};
+
+// /dev/iommu; /dev/vfio/vfio, where the system has none; those of the devices that there are. An address that is no text is none.
 [[nodiscard]] OurPath our_path(char const* path);
 
 // open(2) of one of our paths, or of a file that we edit (run/status_file.h): a descriptor, or -errno. Nothing: neither.

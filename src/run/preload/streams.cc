@@ -9,6 +9,7 @@
 #include "run/preload/exported.h"
 #include "run/preload/next.h"
 #include "run/preload/paths.h"
+#include "run/preload/sysfs.h"
 #include "run/preload/wrapped.h"
 
 using namespace swiommu::run;
@@ -36,10 +37,10 @@ std::optional<FILE*> open_stream(char const* path, char const* mode) {
 
 FILE* run_fopen(char const* path, char const* mode) {
   if (auto const ours = open_stream(path, mode)) return *ours;
-  return SWIOMMU_NEXT(fopen, run_fopen)(path, mode);
+  return SWIOMMU_NEXT(fopen, run_fopen)(Redirected(path).path(), mode);
 }
 
 FILE* run_fopen64(char const* path, char const* mode) {
   if (auto const ours = open_stream(path, mode)) return *ours;
-  return SWIOMMU_NEXT(fopen64, run_fopen64)(path, mode);
+  return SWIOMMU_NEXT(fopen64, run_fopen64)(Redirected(path).path(), mode);
 }

@@ -5,6 +5,7 @@
 #include <climits>
 
 #include <algorithm>
+#include <optional>
 #include <span>
 
 #include "run/preload/answer.h"
@@ -40,20 +41,19 @@ namespace {
 
 enum class Direction : bool { in, out };
 
-long transfer(Direction direction, int descriptor, void* memory, size_t length, off_t at = 0) {
+long transfer(Direction direction, int descriptor, void* memory, size_t length, std::optional<off_t> at = {}) {
   Reference const held = table().find(descriptor);
   if (!held) return -EBADF;
-  if (at < 0) return -EINVAL;
-  if (at != 0) return -ESPIPE;
+  if (at && *at < 0) return -EINVAL;
   int const kept = errno;
   long const result =
-      direction == Direction::in ? held->read(descriptor, memory, length) : held->write(descriptor, memory, length);
+      direction == Direction::in ? held->read(descriptor, memory, length, at) : held->write(descriptor, memory, length, at);
   errno = kept;
   return result;
 }
 
 // As Linux does it for files that know nothing of vectors: piece by piece, until one is not done whole.
-long transfer_vector(Direction direction, int descriptor, iovec const* parts, int count, off_t at = 0) {
+long transfer_vector(Direction direction, int descriptor, iovec const* parts, int count, std::optional<off_t> at = {}) {
   if (count < 0 || count > IOV_MAX) return -EINVAL;
   long total = 0;
   for (int number = 0; number < count; number++) {
@@ -63,6 +63,7 @@ long transfer_vector(Direction direction, int descriptor, iovec const* parts, in
     long const done = transfer(direction, descriptor, part.iov_base, part.iov_len, at);
     if (done < 0) return total > 0 ? total : done;
     total += done;
+    if (at) *at += done;
     if (static_cast<size_t>(done) < part.iov_len) break;
   }
   return total;
@@ -146,21 +147,25 @@ ssize_t run_pwritev64(int descriptor, iovec const* parts, int count, off_t at) {
 }
 
 ssize_t run_preadv2(int descriptor, iovec const* parts, int count, off_t at, int flags) {
-  if (table().has(descriptor)) return answer(transfer_vector(Direction::in, descriptor, parts, count, at == -1 ? 0 : at));
+  if (table().has(descriptor))
+    return answer(transfer_vector(Direction::in, descriptor, parts, count, at == -1 ? std::nullopt : std::optional(at)));
   return SWIOMMU_NEXT(preadv2, run_preadv2)(descriptor, parts, count, at, flags);
 }
 
 ssize_t run_preadv64v2(int descriptor, iovec const* parts, int count, off_t at, int flags) {
-  if (table().has(descriptor)) return answer(transfer_vector(Direction::in, descriptor, parts, count, at == -1 ? 0 : at));
+  if (table().has(descriptor))
+    return answer(transfer_vector(Direction::in, descriptor, parts, count, at == -1 ? std::nullopt : std::optional(at)));
   return SWIOMMU_NEXT(preadv64v2, run_preadv64v2)(descriptor, parts, count, at, flags);
 }
 
 ssize_t run_pwritev2(int descriptor, iovec const* parts, int count, off_t at, int flags) {
-  if (table().has(descriptor)) return answer(transfer_vector(Direction::out, descriptor, parts, count, at == -1 ? 0 : at));
+  if (table().has(descriptor))
+    return answer(transfer_vector(Direction::out, descriptor, parts, count, at == -1 ? std::nullopt : std::optional(at)));
   return SWIOMMU_NEXT(pwritev2, run_pwritev2)(descriptor, parts, count, at, flags);
 }
 
 ssize_t run_pwritev64v2(int descriptor, iovec const* parts, int count, off_t at, int flags) {
-  if (table().has(descriptor)) return answer(transfer_vector(Direction::out, descriptor, parts, count, at == -1 ? 0 : at));
+  if (table().has(descriptor))
+    return answer(transfer_vector(Direction::out, descriptor, parts, count, at == -1 ? std::nullopt : std::optional(at)));
   return SWIOMMU_NEXT(pwritev64v2, run_pwritev64v2)(descriptor, parts, count, at, flags);
 }

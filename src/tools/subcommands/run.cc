@@ -16,12 +16,10 @@ enum LaunchStatus : int { cannot_execute = 126, not_found = 127 };
 
 struct Options {
   run::Launch launch;
-  std::string device;
 };
 
 int run(Options const& o) {
   if (o.launch.command.empty()) return report_bad_input("no program to run: swiommu run -- PROGRAM ARGUMENT...");
-  if (!o.device.empty()) return report_bad_input("--device: there are no devices with device files yet");
   std::signal(SIGPIPE, SIG_DFL);  // the program's, from here on
   Error const error = run::launch(o.launch).error();
   if (error.code == EINVAL) return report_bad_input(error.about);
@@ -44,11 +42,19 @@ void add_run(CLI::App& program, int& status, std::span<char const* const> words)
       "  swiommu run -- ./program\n"
       "  swiommu run --profile arm-smmuv3 --log calls.txt -- qemu-system-aarch64 ...\n"
       "  swiommu run --log - -- ./program          one line an ioctl on standard error\n"
+      "  swiommu run --device nvme:disk.img,size=1G -- ./driver 0000:01:00.0\n"
+      "  swiommu run --device nvme:disk.img -- qemu-system-x86_64 -object iommufd,id=i,fd={iommufd} \\\n"
+      "      -device vfio-pci,id=d,fd={vfio:0},iommufd=i ...\n"
+      "{iommufd} and {vfio:N} in the program's arguments become descriptors of /dev/iommu and of the device files.\n"
       "Exit status: that of the program; 126 it cannot be run this way, 127 there is none, 2 bad input.");
   auto const options = std::make_shared<Options>();
   command->add_option("--profile", options->launch.profile, "Which hardware is there: a name, or a file")->type_name("P");
   command->add_option("--log", options->launch.log, "Write one line an ioctl to a file; - is standard error")->type_name("FILE");
-  command->add_option("--device", options->device, "Which devices are there: none can be had yet")->type_name("SPEC");
+  command
+      ->add_option("--device", options->launch.devices, "A PCI device behind the IOMMU, as often as wanted (see swiommu devices)")
+      ->type_name("SPEC")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->callback([options, &status, words] {
     options->launch.command.assign(words.begin(), words.end());
     status = run(*options);

@@ -1,0 +1,34 @@
+#include <array>
+
+#include "swiommu/vfio/model_specification.h"
+
+namespace swiommu::vfio {
+namespace {
+
+constexpr std::array of_nvme{
+    ModelOption{"size", "BYTES", "make the image, if there is none (64M, 2G)"},
+    ModelOption{"namespace", "IMAGE", "one namespace more; as often as wanted"},
+    ModelOption{"block-size", "BYTES", "512 (usual) or 4096, of the namespaces that follow"},
+    ModelOption{"read-only", "", "the namespaces that follow cannot be written"},
+    ModelOption{"serial", "TEXT", "up to 20 characters"},
+    ModelOption{"model", "TEXT", "up to 40 characters"},
+    ModelOption{"queues", "N", "pairs of I/O queues, usually 64"},
+    ModelOption{"threads", "N", "threads that work on them, usually 2"},
+    ModelOption{"mdts", "N", "largest transfer: 4 KiB << N, usually 7"},
+};
+
+constexpr std::array kinds{
+    ModelKind{"nvme", "IMAGE", "An NVMe 1.4 controller whose namespaces are files", of_nvme},
+};
+
+constexpr std::array of_all{
+    ModelOption{"address", "ADDRESS", "where it is: 0000:01:00.0; usually the next bus"},
+    ModelOption{"pasid-bits", "N", "its DMA may have PASIDs of N bits; usually none"},
+};
+
+}  // namespace
+
+std::span<ModelKind const> model_kinds() { return kinds; }
+std::span<ModelOption const> place_options() { return of_all; }
+
+}  // namespace swiommu::vfio
