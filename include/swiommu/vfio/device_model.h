@@ -49,6 +49,9 @@ struct ModelDescription {
 };
 
 // What the model reaches the rest of the machine through. Threads: everything from any thread. Outlives the model.
+//
+// raise(), set_line() and report() are called from inside calls of the model too, and by its threads while on_bus_master() and
+// reset() wait for them: they take no lock that the slot's owner holds when it calls the model.
 class Slot {
  public:
   Slot() = default;

@@ -15,10 +15,10 @@ struct NvmeHostileHostTest : NvmeTest {
     std::uint64_t* const words = reinterpret_cast<std::uint64_t*>(&c);
     for (std::size_t n = 0; n < sizeof c / 8; n++) words[n] = word();
     c.opcode = static_cast<std::uint8_t>(random() % (of_admin ? 14 : 13));
-    c.flags = random() % 16 == 0 ? static_cast<std::uint8_t>(random()) : 0;
+    c.flags = random() % 16 == 0 ? static_cast<std::uint8_t>(random()) : random() % 4 == 0 ? 0x40 : 0;
     c.nsid = random() % 8 == 0 ? static_cast<std::uint32_t>(random()) : 1 + random() % 2;
     c.prp1 = address();
-    c.prp2 = address();
+    c.prp2 = c.flags == 0x40 ? (random() % 64) << 4 | (random() % 5) << 60 : address();
     if (of_admin) {
       c.cdw10 = static_cast<std::uint32_t>((random() % 64) << 16 | random() % 10);
       c.cdw11 = static_cast<std::uint32_t>((random() % 10) << 16 | random() % 4);
