@@ -13,7 +13,7 @@ constexpr bool under_tsan = false;
 
 // Registers, commands, lists and doorbells at random. Afterwards a reset must bring back a controller that works.
 struct NvmeHostileHostTest : NvmeTest {
-  NvmeHostileHostTest() { random.seed(static_cast<std::uint64_t>(testing::UnitTest::GetInstance()->random_seed())); }
+  testing::ScopedTrace const trace{__FILE__, __LINE__, fmt::format("SWIOMMU_SEED={}", conformance::seed())};
   std::uint64_t word() { return random() % 2 == 0 ? random() : random() % 64; }
   std::uint64_t address() {
     return random() % 8 == 0 ? random() : (1 + random() % 64) * page + (random() % 4 == 0 ? random() % page : 0);
@@ -48,12 +48,12 @@ struct NvmeHostileHostTest : NvmeTest {
     auto queue = create_pair(1);
     EXPECT_EQ(status_of(queue, on_blocks(NvmOpcode::read, 1, 0, 1, page)), status::success);
   }
-  std::mt19937_64 random;
+  std::mt19937_64 random{conformance::seed()};
 };
 
 TEST_F(NvmeHostileHostTest, RandomCommandsAreAnsweredOrFatal) {
   if (under_tsan) GTEST_SKIP() << "such a host has several threads of the device write the same memory";
-  for (int round = 0; round < 20; round++) {
+  for (int round = 0; round < static_cast<int>(conformance::effort(20)); round++) {
     scribble();
     next = 128 * page;
     enable(64);
@@ -71,7 +71,7 @@ TEST_F(NvmeHostileHostTest, RandomCommandsAreAnsweredOrFatal) {
 }
 
 TEST_F(NvmeHostileHostTest, RandomRegistersDoNoHarm) {
-  for (int round = 0; round < 3000; round++) {
+  for (int round = 0; round < static_cast<int>(conformance::effort(3000)); round++) {
     if (round % 100 == 0) {
       model->reset();
       scribble();
@@ -96,7 +96,7 @@ TEST_F(NvmeHostileHostTest, RandomRegistersDoNoHarm) {
 
 TEST_F(NvmeHostileHostTest, AMappingMayBeWrittenByAnybodyAtAnyTime) {
   map();
-  for (int round = 0; round < 30; round++) {
+  for (int round = 0; round < static_cast<int>(conformance::effort(30)); round++) {
     scribble();
     std::thread writer([this, seed = random()] {
       std::mt19937_64 its(seed);

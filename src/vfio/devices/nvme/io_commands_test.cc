@@ -203,11 +203,12 @@ TEST_F(NvmeReadOnlyTest, WritesAreRefused) {
 
 // Each namespace against its contents in memory.
 TEST_F(NvmeIoCommandsTest, AnyHistoryGivesTheSameDisk) {
-  std::mt19937_64 random(testing::UnitTest::GetInstance()->random_seed());
+  SCOPED_TRACE(fmt::format("SWIOMMU_SEED={}", conformance::seed()));
+  std::mt19937_64 random(conformance::seed());
   ScatteredMemory scattered(*this, 1024, random);
   std::vector<std::byte> expected[] = {std::vector<std::byte>(blocks * 512), std::vector<std::byte>(blocks * 4096)};
   std::uint64_t const lists = next;
-  for (int step = 0; step < 600; step++) {
+  for (int step = 0; step < static_cast<int>(conformance::effort(600)); step++) {
     next = lists;
     std::uint32_t const nsid = 1 + random() % 2;
     std::uint64_t const size = nsid == 1 ? 512 : 4096, most = (page << 6) / size;
