@@ -126,7 +126,8 @@ std::string structure_text(CallShape const& shape, CallRecord const& record, boo
 }
 
 std::string call_and_argument(CallRecord const& record, bool succeeded) {
-  CallShape const* const shape = find_call(record.request);
+  auto const own = std::ranges::find(record.calls, record.request, &CallShape::request);
+  CallShape const* const shape = record.calls.empty() ? find_call(record.request) : own == record.calls.end() ? nullptr : &*own;
   if (shape == nullptr) return fmt::format("ioctl {:#x} {:#x}", record.request, record.argument);
   if (shape->bytes != 0) return fmt::format("{} {}", shape->name, structure_text(*shape, record, succeeded));
   if (record.request == VFIO_CHECK_EXTENSION || record.request == VFIO_SET_IOMMU)

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "iommufd/call_fields.h"
 #include "swiommu/base/result.h"
 
 namespace swiommu::iommufd {
@@ -19,6 +20,7 @@ struct CallRecord {
   // than the structures of call_fields.h is not needed.
   std::span<std::byte const> before;
   std::span<std::byte const> after;
+  std::span<CallShape const> calls = {};  // of files that are none of /dev/iommu's: the numbers may mean something else there
 };
 
 // Without a line feed, whatever the caller wrote. ENOMEM.

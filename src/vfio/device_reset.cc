@@ -7,10 +7,19 @@
 #include "vfio/group.h"
 
 namespace swiommu::vfio {
+namespace {
+
+// What comes before the devices in vfio_pci_hot_reset_info, and before the groups in vfio_pci_hot_reset.
+struct Head {
+  std::uint32_t argsz = 0, flags = 0, count = 0;
+};
+static_assert(sizeof(Head) == sizeof(vfio_pci_hot_reset_info) && sizeof(Head) == sizeof(vfio_pci_hot_reset));
+
+}  // namespace
 
 Result<void> DeviceFile::get_hot_reset_info(iommufd::Caller& caller, std::uint64_t argument) const {
-  vfio_pci_hot_reset_info info{};
-  SWIOMMU_TRY(read_argument(caller, argument, SWIOMMU_END_OF(vfio_pci_hot_reset_info, count), info));
+  Head info;
+  SWIOMMU_TRY(read_argument(caller, argument, sizeof info, info));
   PciAddress const address = function_->address();
   vfio_pci_dependent_device device{};
   device.group_id = function_->group()->number();
@@ -32,8 +41,8 @@ Result<void> DeviceFile::get_hot_reset_info(iommufd::Caller& caller, std::uint64
 }
 
 Result<void> DeviceFile::hot_reset(iommufd::Caller& caller, std::uint64_t argument) {
-  vfio_pci_hot_reset given{};
-  SWIOMMU_TRY(read_argument(caller, argument, SWIOMMU_END_OF(vfio_pci_hot_reset, count), given));
+  Head given;
+  SWIOMMU_TRY(read_argument(caller, argument, sizeof given, given));
   if (given.flags != 0) return fail(EINVAL, fmt::format("there are no flags {:#x}", given.flags));
   // Who has groups shows them; who has cdevs owns what is bound to the same iommufd.
   if ((given.count != 0) == (group_ == nullptr))

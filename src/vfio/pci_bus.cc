@@ -82,9 +82,8 @@ Result<PciBus::Placed> PciBus::add(Place const& place, MakeModel const& make) {
     auto const group = group_of(place);
     if (!group) return std::unexpected(group.error());
     DeviceOptions options{.requester_id = address->requester_id(), .pasid_bits = place.pasid_bits, .interrupt_range = {}};
-    bool const messages = std::ranges::any_of(engine_->profile().reserved,
-                                              [](auto const& r) { return r.kind == ReservedIovas::Kind::hardware_msi; });
-    if (messages) options.interrupt_range = x86_interrupt_range;
+    for (ReservedIovas const& reserved : engine_->profile().reserved)
+      if (reserved.kind == ReservedIovas::Kind::hardware_msi) options.interrupt_range = reserved.iovas;
     auto device = Device::create(engine_->host(), options);
     if (!device) return std::unexpected(std::move(device).error());
     auto physical = iommufd::PhysicalDevice::create(

@@ -49,6 +49,9 @@ struct ModelDescription {
 };
 
 // What the model reaches the rest of the machine through. Threads: everything from any thread. Outlives the model.
+//
+// raise(), set_line() and report() are called from inside calls of the model too, and by its threads while on_bus_master() and
+// reset() wait for them: they take no lock that the slot's owner holds when it calls the model.
 class Slot {
  public:
   Slot() = default;
@@ -60,7 +63,8 @@ class Slot {
   virtual Result<std::unique_ptr<Port>> open_port() = 0;
   // Bus Master Enable (6.2.2). While it is false the model starts no DMA and sends no message; see on_bus_master().
   [[nodiscard]] virtual bool bus_master() const noexcept = 0;
-  // Sends the message of a vector, by MSI-X or MSI, whichever is enabled; does nothing if neither is, or nobody listens.
+  // Sends the message of a vector, by MSI-X or MSI, whichever is enabled; does nothing if neither is, or while bus_master() is
+  // false. A vector of MSI-X that nobody listens to is masked: pending until somebody does, or until a reset.
   virtual void raise(unsigned vector) noexcept = 0;
   // Asserts INTA#, or stops; delivered while neither MSI nor MSI-X is enabled. Level-triggered: a listener that has handled one
   // interrupt is told again while it stays asserted.
@@ -69,7 +73,8 @@ class Slot {
   virtual void report(FaultRecord const& fault) noexcept = 0;
 };
 
-// Threads: the slot's owner makes one call at a time, from any thread.
+// Threads: the slot's owner makes one call at a time, from any thread. From inside of any of them the slot may be called; none
+// may wait for a thread that makes a call of the slot's owner, a program's access to a BAR for example.
 class DeviceModel {
  public:
   DeviceModel() = default;
@@ -89,7 +94,8 @@ class DeviceModel {
 
   // When either returns, no DMA is in flight, and none is started until bus_master() says so again.
   virtual void on_bus_master(bool enabled) = 0;
-  // Function Level Reset: all registers are as they were at first, and what is behind a mapping of a BAR too.
+  // Function Level Reset: all registers are as they were at first, and what is behind a mapping of a BAR too. No DMA is in
+  // flight: on_bus_master(false) came before, unless bus_master() has never been true since.
   virtual void reset() = 0;
 };
 

@@ -1,5 +1,9 @@
 // An NVMe controller (NVM Express 1.4) whose namespaces are files.
 //
+// It has the mandatory commands, and Compare, Write Zeroes, Dataset Management and Verify; PRPs and SGLs; a volatile write cache,
+// which is the system's. It has no metadata and protection information, fused operations, reservations, formatting, management of
+// namespaces, firmware, or controller memory buffer.
+//
 //   auto model = make_nvme(slot, {.namespaces = {{.path = "disk.img", .block_size = 512}}});
 #pragma once
 #include <cstdint>

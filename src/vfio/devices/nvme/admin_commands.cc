@@ -10,7 +10,9 @@
 namespace swiommu::vfio::nvme {
 
 Outcome AdminCommands::run(Command const& command, SubmissionQueue const& queue) {
-  Status const field = command.plain() ? status::success : status::invalid_field;
+  // 4.2: admin commands name memory by PRPs, over PCI Express.
+  bool const plain = !command.fused() && command.names() == Command::Names::prp;
+  Status const field = plain ? status::success : status::invalid_field;
   switch (static_cast<AdminOpcode>(command.opcode)) {
     case AdminOpcode::delete_submission_queue: return {field.ok() ? delete_submission_queue(state_, command) : field};
     case AdminOpcode::create_submission_queue: return {field.ok() ? create_submission_queue(state_, command) : field};

@@ -60,7 +60,7 @@ TEST_F(NvmeAdminCommandsTest, IdentifyTellsOfTheController) {
   EXPECT_EQ(at<std::uint8_t>(512), 0x66);
   EXPECT_EQ(at<std::uint8_t>(513), 0x44);
   EXPECT_EQ(at<std::uint32_t>(516), 2u) << "namespaces";
-  EXPECT_EQ(at<std::uint32_t>(536), 0u) << "no SGLs";
+  EXPECT_EQ(at<std::uint32_t>(536), 1u) << "SGLs";
   EXPECT_EQ(std::memcmp(data(place + 768), "nqn.2014.08.org.nvmexpress:", 27), 0);
 }
 

@@ -36,12 +36,12 @@ void AsyncEvents::unmask(std::uint8_t log_page) {
 
 // The first event whose type is not masked.
 std::size_t AsyncEvents::next() const {
-  auto const masked = [&](AsyncEvent const& event) {
-    return std::ranges::any_of(told_, [&](AsyncEvent const& each) { return each.type == event.type; });
-  };
-  std::size_t n = 0;
-  while (n < pending_.size() && masked(pending_[n])) n++;
-  return n;
+  for (std::size_t n = 0; n < pending_.size(); n++) {
+    bool masked = false;
+    for (AsyncEvent const& each : told_) masked |= each.type == pending_[n].type;
+    if (!masked) return n;
+  }
+  return pending_.size();
 }
 
 std::optional<AsyncEvents::Delivery> AsyncEvents::deliver() {

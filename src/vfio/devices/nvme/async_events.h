@@ -25,6 +25,13 @@ class AsyncEvents {
  public:
   static constexpr std::size_t most_requests = 4;  // Identify's AERL, which counts from 0
 
+  AsyncEvents() {
+    // All there can ever be: events come from calls that must not fail.
+    pending_.reserve(kinds);
+    told_.reserve(kinds);
+    requests_.reserve(most_requests);
+  }
+
   // Of several alike that nobody has been told yet one is kept.
   void add(AsyncEvent event);
   // False: as many requests are outstanding as there may be.
@@ -44,6 +51,7 @@ class AsyncEvents {
   void reset();
 
  private:
+  static constexpr std::size_t kinds = 3;  // namespace event
   [[nodiscard]] std::size_t next() const SWIOMMU_REQUIRES(mutex_);
   void update() SWIOMMU_REQUIRES(mutex_) { deliverable_.store(next() != pending_.size() && !requests_.empty()); }
 

@@ -21,8 +21,11 @@ struct Command {
   std::uint64_t prp1 = 0, prp2 = 0;
   std::uint32_t cdw10 = 0, cdw11 = 0, cdw12 = 0, cdw13 = 0, cdw14 = 0, cdw15 = 0;
 
-  // Neither part of a fused pair nor with SGLs, which Identify says are not supported.
-  [[nodiscard]] bool plain() const { return (flags & 0xc3) == 0; }
+  // FUSE: Identify says that there are no fused operations.
+  [[nodiscard]] bool fused() const { return (flags & 3) != 0; }
+  // PSDT: how memory is named.
+  enum class Names : std::uint8_t { prp = 0, sgl = 1, sgl_with_metadata = 2, reserved = 3 };
+  [[nodiscard]] Names names() const { return static_cast<Names>(flags >> 6); }
 };
 static_assert(sizeof(Command) == 64);
 

@@ -6,6 +6,8 @@ namespace swiommu::vfio::nvme {
 
 bool CompletionQueue::reserve() {
   Lock const lock(mutex_);
+  // A mapping may have written it; what is wrong with it is look()'s business.
+  (void)move_head(doorbell_.load());
   // one place stays empty, else full would look like empty (4.1.2)
   if (distance(head_, tail_) + reserved_ >= options_.entries - 1) {
     starved_ = true;

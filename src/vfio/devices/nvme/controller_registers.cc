@@ -67,6 +67,7 @@ void Controller::ring(std::uint64_t at, std::uint32_t value) {
 }
 
 // What is written through a mapping is found here, but for CC, and the doorbells of submission queues, which their threads see.
+// INTMS and INTMC read as 0 there: otherwise writing what they read as could not be told from not writing.
 void Controller::look_at_mapping() {
   Registers& registers = state_->registers;
   registers.publish();

@@ -104,7 +104,9 @@ TEST_F(NvmeDmaFaultsTest, WithoutBusMasterNothingMoves) {
 TEST_F(NvmeDmaFaultsTest, AResetWithCommandsOnTheirWayLeavesNoDma) {
   for (int round = 0; round < 100; round++) {
     for (DriverQueue* const each : {&queue, &other}) {
-      for (int n = 0; n < 60; n++) (void)put(*each, on_blocks(NvmOpcode::read, 2, 0, 4, place, place + page));
+      for (int n = 0; n < 60; n++)
+        (void)put(*each,
+                  on_blocks(NvmOpcode::read, 2, 0, 2, place + 2 * page * (each->id - 1), place + 2 * page * each->id - page));
       ring_tail(*each);
     }
     if (round % 3 != 0) {
@@ -123,17 +125,16 @@ TEST_F(NvmeDmaFaultsTest, AResetWithCommandsOnTheirWayLeavesNoDma) {
     for (int n = 0; n < 10; n++) std::this_thread::yield();
     std::byte const* const bytes = data(page);
     ASSERT_TRUE(std::all_of(bytes, bytes + (next - page), [](std::byte each) { return each == std::byte{0xee}; }));
-    next = page;
+    next = hole + page;
     enable();
     queue = create_pair(1);
     other = create_pair(2);
-    (void)allocate(5 * page);
     ASSERT_EQ(status_of(queue, on_blocks(NvmOpcode::read, 1, 0, 1, place)), status::success);
   }
 }
 
 TEST_F(NvmeDmaFaultsTest, PulledOutWithCommandsOnTheirWay) {
-  for (int n = 0; n < 60; n++) (void)put(queue, on_blocks(NvmOpcode::read, 2, 0, 4, place, place + page));
+  for (int n = 0; n < 60; n++) (void)put(queue, on_blocks(NvmOpcode::read, 2, 0, 2, place, place + page));
   ring_tail(queue);
   model.reset();
   plug();

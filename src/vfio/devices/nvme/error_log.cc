@@ -2,18 +2,18 @@
 
 namespace swiommu::vfio::nvme {
 
-void ErrorLog::add(ErrorEntry entry) {
+void ErrorLog::add(ErrorEntry entry) noexcept {
   Lock const lock(mutex_);
   entry.count = count_.fetch_add(1, std::memory_order_relaxed) + 1;
-  entries_.push_front(entry);
-  if (entries_.size() > entries) entries_.pop_back();
+  entries_[entry.count % entries] = entry;
 }
 
 DataPage ErrorLog::page() const {
   DataPage page;
   Lock const lock(mutex_);
-  for (std::size_t n = 0; n < entries_.size(); n++) {
-    ErrorEntry const& entry = entries_[n];
+  std::uint64_t const count = count_.load(std::memory_order_relaxed);
+  for (std::size_t n = 0; n < entries && n < count; n++) {
+    ErrorEntry const& entry = entries_[(count - n) % entries];
     std::size_t const at = 64 * n;
     page.put(at, entry.count);
     page.put(at + 8, entry.submission_queue);

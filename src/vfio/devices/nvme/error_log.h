@@ -1,8 +1,8 @@
 // The error information log. NVM Express 1.4, 5.14.1.1.
 #pragma once
+#include <array>
 #include <atomic>
 #include <cstdint>
-#include <deque>
 
 #include "swiommu/base/mutex.h"
 #include "vfio/devices/nvme/data_page.h"
@@ -23,14 +23,14 @@ class ErrorLog {
  public:
   static constexpr std::size_t entries = DataPage::bytes / 64;  // Identify's ELPE counts from 0
 
-  void add(ErrorEntry entry);
+  void add(ErrorEntry entry) noexcept;
   [[nodiscard]] std::uint64_t count() const { return count_.load(std::memory_order_relaxed); }
   // The newest is first.
   [[nodiscard]] DataPage page() const;
 
  private:
   mutable Mutex mutex_;
-  std::deque<ErrorEntry> entries_ SWIOMMU_GUARDED_BY(mutex_);
+  std::array<ErrorEntry, entries> entries_ SWIOMMU_GUARDED_BY(mutex_);  // a ring, by their numbers
   std::atomic<std::uint64_t> count_ = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "vfio/devices/nvme/features.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "vfio/devices/nvme/health.h"
 
@@ -30,18 +31,19 @@ constexpr std::uint32_t under_threshold = 1;  // THSEL
 
 }  // namespace
 
-Features::Values Features::initial() const {
-  Values values;
-  values.error_recovery.assign(limits_.namespaces, 0);
-  values.vectors.resize(limits_.vectors);
-  for (std::uint32_t vector = 0; vector < values.vectors.size(); vector++) values.vectors[vector] = vector;
-  return values;
+// Takes no memory for values that have been initial before.
+void Features::Values::start(Limits const& limits) {
+  arbitration = power = under = coalescing = write_atomicity = events = 0;
+  over = warning_temperature;
+  write_cache = 1;
+  error_recovery.assign(limits.namespaces, 0);
+  vectors.resize(limits.vectors);
+  std::iota(vectors.begin(), vectors.end(), 0u);
 }
 
 void Features::reset() {
-  Values values = initial();
   Lock const lock(mutex_);
-  values_ = std::move(values);
+  values_.start(limits_);
   write_cache_.store(true, std::memory_order_relaxed);
 }
 
@@ -100,7 +102,8 @@ Outcome Features::set_error_recovery(std::uint32_t nsid, std::uint32_t value) {
 
 Outcome Features::get(Command const& command) const {
   Feature const feature = feature_of(command);
-  Values const defaults = initial();
+  Values defaults;
+  defaults.start(limits_);
   Lock const lock(mutex_);
   switch (command.cdw10 >> 8 & 7) {
     case 0: return read(values_, command);

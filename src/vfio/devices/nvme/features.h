@@ -34,12 +34,11 @@ class Features {
 
  private:
   struct Values {
-    std::uint32_t arbitration = 0, power = 0, over = warning_temperature, under = 0, write_cache = 1, coalescing = 0,
-                  write_atomicity = 0, events = 0;
+    std::uint32_t arbitration, power, over, under, write_cache, coalescing, write_atomicity, events;
     std::vector<std::uint32_t> error_recovery;  // by namespace
     std::vector<std::uint32_t> vectors;         // interrupt vector configuration
+    void start(Limits const& limits);
   };
-  [[nodiscard]] Values initial() const;
   Outcome set_temperature(std::uint32_t value) SWIOMMU_REQUIRES(mutex_);
   Outcome set_error_recovery(std::uint32_t nsid, std::uint32_t value) SWIOMMU_REQUIRES(mutex_);
   [[nodiscard]] Outcome read(Values const& values, Command const& command) const;

@@ -20,6 +20,24 @@ bool HostMemory::publish(std::uint64_t iova, std::uint32_t word) {
   return write(iova, std::as_bytes(std::span(&word, 1)));
 }
 
+Status HostMemory::locate(Command const& command, std::uint64_t length, unsigned page_size_lg2) {
+  segments_.clear();
+  if (length == 0) return status::success;
+  switch (command.names()) {
+    case Command::Names::prp: return follow_prps(command, length, page_size_lg2);
+    case Command::Names::sgl:
+    case Command::Names::sgl_with_metadata: return follow_sgl(command, length);
+    default: return status::invalid_field;
+  }
+}
+
+void HostMemory::add(std::uint64_t iova, std::uint64_t length) {
+  if (!segments_.empty() && segments_.back().iova + segments_.back().length == iova)
+    segments_.back().length += length;
+  else
+    segments_.push_back({iova, length});
+}
+
 Status HostMemory::fetch(std::span<std::byte> to) {
   for (Segment const& each : segments_) {
     if (!read(each.iova, to.first(each.length))) return status::data_transfer_error;

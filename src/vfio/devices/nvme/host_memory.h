@@ -28,7 +28,7 @@ class HostMemory {
   // Makes the word visible after everything that was written before.
   [[nodiscard]] bool publish(std::uint64_t iova, std::uint32_t word);
 
-  // Finds where the `length` bytes of a command lie (4.3), for the two calls that follow it.
+  // Finds where the `length` bytes of a command lie (4.3, 4.4), for the two calls that follow it.
   Status locate(Command const& command, std::uint64_t length, unsigned page_size_lg2);
   [[nodiscard]] std::span<Segment const> segments() const { return segments_; }
   // Exactly as many bytes as were located.
@@ -36,6 +36,8 @@ class HostMemory {
   Status store(std::span<std::byte const> from);
 
  private:
+  Status follow_prps(Command const& command, std::uint64_t length, unsigned page_size_lg2);
+  Status follow_sgl(Command const& command, std::uint64_t length);
   Status follow_list(std::uint64_t list, std::uint64_t left, unsigned page_size_lg2);
   void add(std::uint64_t iova, std::uint64_t length);
 

@@ -48,10 +48,63 @@ TEST_F(NvmePrpListTest, AListThatIsNotThereIsATransferError) {
   EXPECT_EQ(slot.faults().size(), 1u);
 }
 
+struct NvmeSglTest : NvmePrpListTest {
+  struct Descriptor {
+    std::uint64_t address;
+    std::uint32_t length, type;  // the type in the highest four bits
+  };
+  static constexpr std::uint32_t data_block = 0, bit_bucket = 1u << 28, segment = 2u << 28, last_segment = 3u << 28;
+  Status locate(Descriptor const& own, std::uint64_t length) {
+    Command command{.flags = 0x40, .prp1 = own.address, .prp2 = own.length | static_cast<std::uint64_t>(own.type) << 32};
+    return host_memory->locate(command, length, 12);
+  }
+  std::uint64_t put(std::initializer_list<Descriptor> descriptors) {
+    std::uint64_t const at = allocate();
+    std::memcpy(data(at), std::data(descriptors), descriptors.size() * sizeof(Descriptor));
+    return at;
+  }
+};
+
+TEST_F(NvmeSglTest, DescriptorsNameAnyBytes) {
+  EXPECT_EQ(locate({0x5001, 100, data_block}, 100), status::success);
+  ASSERT_EQ(host_memory->segments().size(), 1u);
+  EXPECT_EQ(host_memory->segments()[0].iova, 0x5001u);
+  std::uint64_t const end = put({{0x9003, 1, data_block}, {0, 0, data_block}, {0xa000, 0x2000, data_block}});
+  std::uint64_t const begin = put({{0x7000, 7, data_block}, {end, 48, last_segment}});
+  EXPECT_EQ(locate({begin, 32, segment}, 0x2008), status::success);
+  ASSERT_EQ(host_memory->segments().size(), 3u);
+  EXPECT_EQ(host_memory->segments()[2].length, 0x2000u);
+}
+
+TEST_F(NvmeSglTest, WrongListsAreRefused) {
+  EXPECT_EQ(locate({0x5000, 99, data_block}, 100), status::data_sgl_length_invalid);
+  EXPECT_EQ(locate({0x5000, 101, data_block}, 100), status::data_sgl_length_invalid);
+  EXPECT_EQ(locate({0x5000, 100, bit_bucket}, 100), status::sgl_descriptor_type_invalid);
+  EXPECT_EQ(locate({0x5000, 100, 1u << 24}, 100), status::sgl_descriptor_type_invalid) << "a subtype of fabrics";
+  EXPECT_EQ(locate({0x5000, 24, segment}, 100), status::invalid_sgl_segment_descriptor);
+  EXPECT_EQ(locate({0x5000, 0, last_segment}, 100), status::invalid_sgl_segment_descriptor);
+  EXPECT_EQ(locate({0x5000, 0xfffffff0, segment}, 100), status::invalid_number_of_sgl_descriptors);
+  EXPECT_EQ(locate({pages * page, 32, segment}, 100), status::data_transfer_error);
+  std::uint64_t const data_only = put({{0x5000, 50, data_block}, {0x6000, 50, data_block}});
+  EXPECT_EQ(locate({data_only, 32, last_segment}, 100), status::success);
+  EXPECT_EQ(locate({data_only, 32, segment}, 100), status::invalid_sgl_segment_descriptor) << "leads nowhere";
+  std::uint64_t const wrong_place = put({{data_only, 32, last_segment}, {0x6000, 50, data_block}});
+  EXPECT_EQ(locate({wrong_place, 32, segment}, 100), status::invalid_sgl_segment_descriptor);
+  EXPECT_EQ(locate({wrong_place, 16, last_segment}, 100), status::invalid_sgl_segment_descriptor);
+}
+
+TEST_F(NvmeSglTest, AListThatNamesItselfEnds) {
+  std::uint64_t const list = allocate();
+  Descriptor const itself{list, 16, segment};
+  std::memcpy(data(list), &itself, sizeof itself);
+  EXPECT_EQ(locate(itself, 100), status::invalid_number_of_sgl_descriptors);
+}
+
 TEST_F(NvmePrpListTest, AnyShapeNamesWhatTheDriverMeant) {
-  std::mt19937_64 random(testing::UnitTest::GetInstance()->random_seed());
+  SCOPED_TRACE(fmt::format("SWIOMMU_SEED={}", conformance::seed()));
+  std::mt19937_64 random(conformance::seed());
   ScatteredMemory scattered(*this, 2000, random);
-  for (int round = 0; round < 2000; round++) {
+  for (int round = 0; round < static_cast<int>(conformance::effort(2000)); round++) {
     std::uint64_t const length = 4 * (1 + random() % (random() % 2 == 0 ? 4 * page : 1500 * page / 4));
     auto const buffer = scattered.make(length);
     ASSERT_EQ(locate(buffer.prp1, buffer.prp2, length), status::success);

@@ -36,6 +36,7 @@ void identify_controller(PciIdentity const& pci, NvmeOptions const& options, Dat
   page.put(520, std::uint16_t{0x9d});  // ONCS: Compare, Dataset Management, Write Zeroes, Select, Verify
   page.put(525, std::uint8_t{7});      // VWC: there is one; Flush takes every namespace
   page.put(530, std::uint8_t{1});      // NVSCC, as AVSCC
+  page.put(536, std::uint32_t{1});     // SGLS: of any alignment, data blocks and segments only
   // 7.9: of a subsystem that has no name of its own.
   page.put_string(768, 256,
                   fmt::format("nqn.2014.08.org.nvmexpress:{:04x}{:04x}{:<20}{:<40}", pci.vendor, pci.subsystem_vendor,

@@ -38,16 +38,15 @@ void Interrupts::forget(std::uint16_t queue) {
 }
 
 void Interrupts::set_mask(std::uint32_t set, std::uint32_t clear, QueueTable const& queues) {
-  auto const all = queues.completions();
   Lock const lock(mutex_);
   std::uint32_t const before = mask_;
   mask_ = (mask_ | set) & ~clear;
-  for (auto const& queue : all) {
-    look_at(*queue);
-    std::uint16_t const vector = queue->options().vector;
+  queues.visit([&](CompletionQueue const& queue) SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
+    look_at(queue);
+    std::uint16_t const vector = queue.options().vector;
     bool const unmasked = vector < 32 && ((before & ~mask_) >> vector & 1) != 0;
-    if (unmasked && queue->options().interrupts && !queue->empty() && slot_.bus_master()) slot_.raise(vector);
-  }
+    if (unmasked && queue.options().interrupts && !queue.empty() && slot_.bus_master()) slot_.raise(vector);
+  });
 }
 
 std::uint32_t Interrupts::mask() const {

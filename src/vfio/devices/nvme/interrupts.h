@@ -31,7 +31,7 @@ class Interrupts {
   void set(std::uint16_t queue, bool asserts) SWIOMMU_REQUIRES(mutex_);
 
   Slot& slot_;
-  mutable Mutex mutex_;  // held while the slot is told, so that it is told in order
+  mutable Mutex mutex_;  // before the queue table's; held while the slot is told, so that it is told in order
   std::uint32_t mask_ SWIOMMU_GUARDED_BY(mutex_) = 0;
   std::vector<bool> asserts_ SWIOMMU_GUARDED_BY(mutex_);  // by queue: INTA# is asserted for it
   unsigned asserting_ SWIOMMU_GUARDED_BY(mutex_) = 0;

@@ -22,9 +22,10 @@ constexpr std::uint32_t force_unit_access = 1u << 30;  // of doubleword 12
 }  // namespace
 
 Outcome IoCommands::run(Command const& command) {
+  if (command.fused() || command.names() == Command::Names::reserved) return {status::invalid_field};
   switch (opcode_of(command)) {
-    case NvmOpcode::flush: return {command.plain() ? flush(command.nsid) : status::invalid_field};
-    case NvmOpcode::dataset_management: return {command.plain() ? dataset_management(command) : status::invalid_field};
+    case NvmOpcode::flush: return {flush(command.nsid)};
+    case NvmOpcode::dataset_management: return {dataset_management(command)};
     case NvmOpcode::write:
     case NvmOpcode::read:
     case NvmOpcode::compare:
@@ -32,7 +33,6 @@ Outcome IoCommands::run(Command const& command) {
     case NvmOpcode::verify: break;
     default: return {status::invalid_opcode};
   }
-  if (!command.plain()) return {status::invalid_field};
   Namespace const* const ns = find(state_.namespaces, command.nsid);
   if (ns == nullptr) return {status::invalid_namespace};
   Blocks const blocks{*ns, command.cdw10 | static_cast<std::uint64_t>(command.cdw11) << 32,

@@ -1,6 +1,8 @@
 #include "vfio/devices/nvme/io_commands.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "vfio/devices/nvme/prp_fixture.h"
@@ -61,8 +63,8 @@ TEST_F(NvmeIoCommandsTest, BadFieldsAreRefused) {
     Command c = on_blocks(opcode, 1, 0, 1, place);
     c.flags = 1;
     EXPECT_EQ(io(c), status::invalid_field) << "fused";
-    c.flags = 0x40;
-    EXPECT_EQ(io(c), status::invalid_field) << "an SGL";
+    c.flags = 0xc0;
+    EXPECT_EQ(io(c), status::invalid_field) << "named in no way that there is";
     c.flags = 0;
     for (std::uint32_t const nsid : {0u, 3u, 0xfffffffeu}) {
       c.nsid = nsid;
@@ -161,6 +163,25 @@ TEST_F(NvmeIoCommandsTest, LargerPagesAreUsedAsTheHostSays) {
   EXPECT_EQ(io(on_blocks(NvmOpcode::read, 1, 0, 32, 176 * page + 512, 181 * page)), status::prp_offset_invalid);
 }
 
+// A file in memory that is sealed against writing once the controller has it open.
+struct NvmeWriteFaultTest : NvmeIoCommandsTest {
+  NvmeOptions options() override {
+    EXPECT_EQ(::ftruncate(file.get(), blocks * 512), 0);
+    auto all = NvmeIoCommandsTest::options();
+    all.namespaces[0].path = fmt::format("/proc/self/fd/{}", file.get());
+    return all;
+  }
+  Descriptor file{::memfd_create("disk", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
+};
+
+TEST_F(NvmeWriteFaultTest, AWriteThatTheSystemRefusesIsAMediaError) {
+  ASSERT_EQ(io(on_blocks(NvmOpcode::write, 1, 0, 1, place)), status::success);
+  ASSERT_EQ(::fcntl(file.get(), F_ADD_SEALS, F_SEAL_WRITE), 0);
+  EXPECT_EQ(io(on_blocks(NvmOpcode::write, 1, 0, 1, place)), status::write_fault);
+  EXPECT_EQ(io(on_blocks(NvmOpcode::write_zeroes, 1, 0, 4000)), status::write_fault);
+  EXPECT_EQ(io(on_blocks(NvmOpcode::read, 1, 0, 1, place)), status::success);
+}
+
 struct NvmeReadOnlyTest : NvmeIoCommandsTest {
   NvmeOptions options() override {
     auto all = NvmeIoCommandsTest::options();
@@ -182,16 +203,24 @@ TEST_F(NvmeReadOnlyTest, WritesAreRefused) {
 
 // Each namespace against its contents in memory.
 TEST_F(NvmeIoCommandsTest, AnyHistoryGivesTheSameDisk) {
-  std::mt19937_64 random(testing::UnitTest::GetInstance()->random_seed());
+  SCOPED_TRACE(fmt::format("SWIOMMU_SEED={}", conformance::seed()));
+  std::mt19937_64 random(conformance::seed());
   ScatteredMemory scattered(*this, 1024, random);
   std::vector<std::byte> expected[] = {std::vector<std::byte>(blocks * 512), std::vector<std::byte>(blocks * 4096)};
-  for (int step = 0; step < 600; step++) {
+  std::uint64_t const lists = next;
+  for (int step = 0; step < static_cast<int>(conformance::effort(600)); step++) {
+    next = lists;
     std::uint32_t const nsid = 1 + random() % 2;
     std::uint64_t const size = nsid == 1 ? 512 : 4096, most = (page << 6) / size;
     std::uint64_t const count = 1 + random() % (random() % 2 == 0 ? 4 : most);
     std::uint64_t const start = random() % (random() % 2 == 0 ? 2 * most : blocks - count + 1), bytes = count * size;
     auto const there = std::span(expected[nsid - 1]).subspan(start * size, bytes);
     auto const buffer = scattered.make(bytes);
+    auto const command_of = [&](NvmOpcode opcode) {
+      Command c = on_blocks(opcode, nsid, start, static_cast<std::uint32_t>(count), buffer.prp1, buffer.prp2);
+      if (random() % 2 == 0) scattered.name_by_sgl(buffer, c);
+      return c;
+    };
     switch (random() % 8) {
       case 0:
       case 1:
@@ -199,8 +228,7 @@ TEST_F(NvmeIoCommandsTest, AnyHistoryGivesTheSameDisk) {
         std::vector<std::byte> written(bytes);
         for (std::byte& each : written) each = static_cast<std::byte>(random());
         scattered.fill(buffer, written);
-        ASSERT_EQ(io(on_blocks(NvmOpcode::write, nsid, start, static_cast<std::uint32_t>(count), buffer.prp1, buffer.prp2)),
-                  status::success);
+        ASSERT_EQ(io(command_of(NvmOpcode::write)), status::success);
         std::ranges::copy(written, there.begin());
         break;
       }
@@ -213,13 +241,11 @@ TEST_F(NvmeIoCommandsTest, AnyHistoryGivesTheSameDisk) {
         bool const differs = random() % 2 == 0;
         if (differs) compared[random() % bytes] ^= std::byte{0x10};
         scattered.fill(buffer, compared);
-        ASSERT_EQ(io(on_blocks(NvmOpcode::compare, nsid, start, static_cast<std::uint32_t>(count), buffer.prp1, buffer.prp2)),
-                  differs ? status::compare_failure : status::success);
+        ASSERT_EQ(io(command_of(NvmOpcode::compare)), differs ? status::compare_failure : status::success);
         break;
       }
       default:
-        ASSERT_EQ(io(on_blocks(NvmOpcode::read, nsid, start, static_cast<std::uint32_t>(count), buffer.prp1, buffer.prp2)),
-                  status::success);
+        ASSERT_EQ(io(command_of(NvmOpcode::read)), status::success);
         ASSERT_TRUE(std::ranges::equal(scattered.contents(buffer), there)) << "step " << step;
     }
   }

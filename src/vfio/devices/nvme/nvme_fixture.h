@@ -1,8 +1,11 @@
 // A small driver of NVMe controllers, and a controller with two namespaces.
 #pragma once
+#include <fmt/format.h>
+
 #include <cstring>
 #include <random>
 
+#include "conformance/effort.h"
 #include "swiommu/vfio/nvme.h"
 #include "vfio/devices/nvme/command.h"
 #include "vfio/devices/nvme/nvme_host_fixture.h"

@@ -1,4 +1,4 @@
-// Scattered memory of a host and the PRP entries that name it, in all shapes that drivers make.
+// Scattered memory of a host and the PRP entries or SGLs that name it, in all shapes that drivers make.
 #pragma once
 #include <algorithm>
 #include <numeric>
@@ -37,6 +37,29 @@ class ScatteredMemory {
     if (entries.size() > 1) buffer.prp2 = put_list(entries, next);
     return buffer;
   }
+  // The same buffer by descriptors of its pieces, in segments of a few.
+  void name_by_sgl(Buffer const& buffer, Command& command) {
+    command.flags = 0x40;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> left(buffer.pieces.rbegin(), buffer.pieces.rend());
+    void* slot = &command.prp1;  // where the next descriptor goes
+    while (true) {
+      if (left.size() == 1 && slot == &command.prp1 && random_() % 2 == 0) {
+        put_descriptor(slot, left.back().first, left.back().second, 0);
+        return;
+      }
+      std::uint64_t const most = 1 + random_() % 100, here = std::min<std::uint64_t>(most, left.size());
+      bool const last = here == left.size();
+      std::uint64_t const segment = test_.allocate() + random_() % 100 * 4;
+      put_descriptor(slot, segment, 16 * (here + (last ? 0 : 1)), last ? 3 : 2);
+      for (std::uint64_t n = 0; n < here; n++) {
+        slot = test_.data(segment + 16 * n);
+        put_descriptor(slot, left.back().first, left.back().second, 0);
+        left.pop_back();
+      }
+      if (last) return;
+      slot = test_.data(segment + 16 * here);
+    }
+  }
   void fill(Buffer const& buffer, std::vector<std::byte> const& bytes) {
     std::size_t done = 0;
     for (auto const& [iova, length] : buffer.pieces)
@@ -49,6 +72,10 @@ class ScatteredMemory {
   }
 
  private:
+  static void put_descriptor(void* at, std::uint64_t address, std::uint64_t length, std::uint64_t type) {
+    std::uint64_t const words[] = {address, length | type << 60};
+    std::memcpy(at, words, sizeof words);
+  }
   // The list begins somewhere in its page, often near the end, so that it goes on elsewhere.
   std::uint64_t put_list(std::vector<std::uint64_t> const& entries, std::vector<std::uint64_t>::iterator next) {
     std::uint64_t const start = *next++ + (page - 8 * (1 + random_() % (random_() % 2 == 0 ? 4 : page / 8)));

@@ -11,16 +11,7 @@ constexpr std::uint64_t entry_bytes = sizeof(std::uint64_t);
 
 }  // namespace
 
-void HostMemory::add(std::uint64_t iova, std::uint64_t length) {
-  if (!segments_.empty() && segments_.back().iova + segments_.back().length == iova)
-    segments_.back().length += length;
-  else
-    segments_.push_back({iova, length});
-}
-
-Status HostMemory::locate(Command const& command, std::uint64_t length, unsigned page_size_lg2) {
-  segments_.clear();
-  if (length == 0) return status::success;
+Status HostMemory::follow_prps(Command const& command, std::uint64_t length, unsigned page_size_lg2) {
   if (command.prp1 % 4 != 0) return status::prp_offset_invalid;
   std::uint64_t const page = bit(page_size_lg2);
   std::uint64_t const first = std::min(length, page - (command.prp1 & (page - 1)));

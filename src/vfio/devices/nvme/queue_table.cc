@@ -20,6 +20,12 @@ std::vector<std::shared_ptr<CompletionQueue>> QueueTable::completions() const {
   return all;
 }
 
+void QueueTable::visit(FunctionRef<void(CompletionQueue const&)> visit) const {
+  Lock const lock(mutex_);
+  for (auto const& each : completion_)
+    if (each) visit(*each);
+}
+
 bool QueueTable::any_for_io() const {
   Lock const lock(mutex_);
   for (std::size_t id = 1; id < submission_.size(); id++)

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "swiommu/base/function_ref.h"
 #include "swiommu/base/mutex.h"
 #include "vfio/devices/nvme/submission_queue.h"
 
@@ -14,13 +15,15 @@ namespace swiommu::vfio::nvme {
 class QueueTable {
  public:
   // With numbers up to `last`.
-  explicit QueueTable(std::uint16_t last) : submission_(last + 1u), completion_(last + 1u) {}
+  explicit QueueTable(std::uint16_t last) : last_(last), submission_(last + 1u), completion_(last + 1u) {}
 
-  [[nodiscard]] std::uint16_t last() const { return static_cast<std::uint16_t>(submission_.size() - 1); }
+  [[nodiscard]] std::uint16_t last() const { return last_; }
   // Null: there is none.
   [[nodiscard]] std::shared_ptr<SubmissionQueue> submission(std::uint32_t id) const;
   [[nodiscard]] std::shared_ptr<CompletionQueue> completion(std::uint32_t id) const;
   [[nodiscard]] std::vector<std::shared_ptr<CompletionQueue>> completions() const;
+  // While no queue comes or goes.
+  void visit(FunctionRef<void(CompletionQueue const&)> visit) const;
   [[nodiscard]] bool any_for_io() const;
 
   void add(std::shared_ptr<SubmissionQueue> queue);
@@ -36,6 +39,7 @@ class QueueTable {
   [[nodiscard]] std::vector<std::shared_ptr<SubmissionQueue>> share(unsigned number, unsigned shares) const;
 
  private:
+  std::uint16_t const last_;
   mutable Mutex mutex_;
   std::vector<std::shared_ptr<SubmissionQueue>> submission_ SWIOMMU_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<CompletionQueue>> completion_ SWIOMMU_GUARDED_BY(mutex_);
