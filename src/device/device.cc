@@ -90,7 +90,7 @@ void Device::Change::commit() noexcept SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
 
 Device::Change::~Change() SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
   if (device_ == nullptr) return;
-  device_->stop_listening(*domain_, device_->ports_.size());
+  device_->stop_listening(*domain_, device_->epochs_.size());
   device_->mutex_.unlock();
 }
 
@@ -114,18 +114,18 @@ void Device::exchange(std::uint64_t key, std::shared_ptr<Domain> domain) noexcep
   if (domain) spare_->push_back({key, key == no_pasid && domain->directs_pasids(), std::move(domain)});
   attachments_.store(spare_.get(), std::memory_order_seq_cst);
   for (KeptTranslations* const kept : kept_) kept->look_again();
-  host_.grace.wait(ports_);
+  host_.grace.wait(epochs_);
   {
     Lock const lock(reading_);
     owned_.swap(spare_);
   }
   spare_->clear();  // no guard reads it any more
-  if (old) stop_listening(*old, ports_.size());
+  if (old) stop_listening(*old, epochs_.size());
 }
 
 Result<void> Device::listen(Domain& domain) {
-  for (std::size_t n = 0; n < ports_.size(); n++) {
-    auto added = domain.add_listener(*ports_[n], kept_[n]);
+  for (std::size_t n = 0; n < epochs_.size(); n++) {
+    auto added = domain.add_listener(*epochs_[n], kept_[n]);
     if (added) continue;
     stop_listening(domain, n);
     return added;
@@ -134,7 +134,7 @@ Result<void> Device::listen(Domain& domain) {
 }
 
 void Device::stop_listening(Domain& domain, std::size_t ports) noexcept {
-  for (std::size_t n = 0; n < ports; n++) domain.remove_listener(*ports_[n]);
+  for (std::size_t n = 0; n < ports; n++) domain.remove_listener(*epochs_[n]);
 }
 
 Result<std::unique_ptr<Port>> Device::open_port() {
@@ -145,6 +145,7 @@ Result<std::unique_ptr<Port>> Device::open_port() {
     std::unique_ptr<Port> port(new Port(shared_from_this(), host_, std::move(*kept)));
     Lock const lock(mutex_);
     ports_.reserve(ports_.size() + 1);
+    epochs_.reserve(epochs_.size() + 1);
     kept_.reserve(kept_.size() + 1);
     for (std::size_t n = 0; n < owned_->size(); n++) {
       auto added = (*owned_)[n].domain->add_listener(port->epoch_, port->kept_.get());
@@ -152,7 +153,8 @@ Result<std::unique_ptr<Port>> Device::open_port() {
       while (n-- > 0) (*owned_)[n].domain->remove_listener(port->epoch_);
       return std::unexpected(std::move(added).error());
     }
-    ports_.push_back(&port->epoch_);
+    ports_.push_back(port.get());
+    epochs_.push_back(&port->epoch_);
     kept_.push_back(port->kept_.get());
     port->open_ = true;
     return port;
@@ -165,10 +167,19 @@ bool Device::answer(PageResponse const& response) noexcept { return page_waits_-
 
 void Device::give_up_page_requests() noexcept { page_waits_->give_up(); }
 
+DmaCounts Device::counts() const {
+  Lock const lock(mutex_);
+  DmaCounts all = closed_;
+  for (Port const* const port : ports_) all += port->counts();
+  return all;
+}
+
 void Device::close(Port& port) noexcept {
   Lock const lock(mutex_);
   for (Attachment const& attachment : *owned_) attachment.domain->remove_listener(port.epoch_);
-  std::erase(ports_, &port.epoch_);
+  std::erase(ports_, &port);
+  std::erase(epochs_, &port.epoch_);
+  closed_ += port.counts();
   std::erase(kept_, port.kept_.get());
 }
 

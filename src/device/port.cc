@@ -90,7 +90,8 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
     if (Chunk const kept = kept_->find(iova, LastTranslation::rights_of(access), key)) return kept;
   }
 
-  walks_++;
+  add(walks_, 1);
+  if (domain.kind() == DomainKind::nested || domain.kind() == DomainKind::shadow) add(nested_walks_, 1);
   std::optional<Range> const& messages = device_->options().interrupt_range;
   Translation t{.reason = Reason::out_of_range, .where = &domain};
   if (!messages || !messages->contains(iova)) t = domain.translate(iova, access, Update::yes, found.directed, kept_.get());
@@ -178,6 +179,13 @@ struct Port::Transfer {
 };
 
 DmaResult Port::transfer(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Transfer const& way) {
+  DmaResult result = transfer_some(iova, length, access, pasid, way);
+  add(transfers_, 1);
+  add(bytes_, result.done);
+  return result;
+}
+
+DmaResult Port::transfer_some(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Transfer const& way) {
   DmaResult result;
   // Beyond the top of the space a transfer does not go on at 0.
   bool const wraps = length != 0 && length - 1 > ~iova.value;

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "run/call_log.h"
 #include "run/environment.h"
 #include "run/kernel_call.h"
 #include "swiommu/vfio/model_specification.h"
@@ -54,7 +55,9 @@ Result<std::shared_ptr<vfio::PciBus>> make_devices(std::shared_ptr<iommufd::Engi
                                                    std::vector<std::string> const& names) {
   return guarded([&]() -> Result<std::shared_ptr<vfio::PciBus>> {
     BlockedSignals const blocked;
-    auto bus = vfio::PciBus::create(engine);
+    auto bus = vfio::PciBus::create(engine, [](vfio::PciAddress address, FaultRecord const& fault) {
+      if (logging()) log_line("device {}: {}", address.text(), describe(fault));
+    });
     if (!bus) return bus;
     for (std::string const& name : names) {
       auto const specification = vfio::parse_model(name);

@@ -104,6 +104,13 @@ PinCounts Owner::counts(pid_t pid) const {
   return {process->pinned_pages.load(std::memory_order_relaxed), process->locked_pages.load(std::memory_order_relaxed)};
 }
 
+void Owner::log_activity() const {
+  if (!devices_ || !logging()) return;
+  for (auto const& [placed, dma, faults] : devices_->activity())
+    log_line("device {}: {} transfers of {} bytes, {} walks, {} of them nested, {} faults", placed.address.text(), dma.transfers,
+             dma.bytes, dma.walks, dma.nested_walks, faults);
+}
+
 void Owner::with_file(std::uint64_t id, FunctionRef<void(OwnFile&)> function) {
   std::lock_guard const lock(release_mutex_);
   if (auto const file = find(id)) function(*file);

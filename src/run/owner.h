@@ -41,6 +41,9 @@ class Owner {
   // What is pinned on behalf of a process.
   [[nodiscard]] PinCounts counts(pid_t pid) const;
 
+  // Says in the log what the DMA of the devices has done.
+  void log_activity() const;
+
   // Others can have descriptors from now on.
   void serve_others() { service_.start(); }
 

@@ -29,16 +29,16 @@ std::optional<unsigned> number_after(std::string_view text, std::string_view pre
 
 }  // namespace
 
-PciBus::PciBus(std::shared_ptr<iommufd::Engine> engine, std::shared_ptr<iommufd::Driver> driver)
-    : engine_(std::move(engine)), driver_(std::move(driver)) {}
+PciBus::PciBus(std::shared_ptr<iommufd::Engine> engine, std::shared_ptr<iommufd::Driver> driver, WatchFaults faults)
+    : engine_(std::move(engine)), driver_(std::move(driver)), faults_(std::move(faults)) {}
 
 PciBus::~PciBus() = default;
 
-Result<std::shared_ptr<PciBus>> PciBus::create(std::shared_ptr<iommufd::Engine> engine) {
+Result<std::shared_ptr<PciBus>> PciBus::create(std::shared_ptr<iommufd::Engine> engine, WatchFaults faults) {
   return guarded([&]() -> Result<std::shared_ptr<PciBus>> {
     auto driver = iommufd::make_driver(engine->profile());
     if (!driver) return std::unexpected(std::move(driver).error());
-    return std::shared_ptr<PciBus>(new PciBus(std::move(engine), std::move(*driver)));
+    return std::shared_ptr<PciBus>(new PciBus(std::move(engine), std::move(*driver), std::move(faults)));
   });
 }
 
@@ -99,7 +99,10 @@ Result<PciBus::Placed> PciBus::add(Place const& place, MakeModel const& make) {
                                          .serial = place.serial,
                                          .physical = std::move(*physical),
                                          .group = *group,
-                                         .place = [this](Bar const& bar) SWIOMMU_REQUIRES(mutex_) { return place_bar(bar); }},
+                                         .place = [this](Bar const& bar) SWIOMMU_REQUIRES(mutex_) { return place_bar(bar); },
+                                         .faults = faults_ ? [told = faults_, at = *address](FaultRecord const& fault) {
+                                           told(at, fault);
+                                         } : std::function<void(FaultRecord const&)>()},
                                         make);
     if (!function) return std::unexpected(std::move(function).error());
     SWIOMMU_TRY((*group)->add(*function));
@@ -113,6 +116,13 @@ std::vector<PciBus::Placed> PciBus::functions() const {
   Lock const lock(mutex_);
   std::vector<Placed> all;
   for (auto const& function : functions_) all.push_back(placed(*function));
+  return all;
+}
+
+std::vector<PciBus::Activity> PciBus::activity() const {
+  Lock const lock(mutex_);
+  std::vector<Activity> all;
+  for (auto const& function : functions_) all.push_back({placed(*function), function->dma_counts(), function->fault_count()});
   return all;
 }
 

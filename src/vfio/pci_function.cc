@@ -36,6 +36,8 @@ Result<std::unique_ptr<Port>> PciFunction::open_port() { return options_.physica
 
 void PciFunction::report(FaultRecord const& fault) noexcept {
   auto const reported = guarded([&]() -> Result<void> {
+    fault_count_.fetch_add(1, std::memory_order_relaxed);
+    if (options_.faults) options_.faults(fault);
     options_.physical->report(fault);
     return {};
   });

@@ -32,6 +32,7 @@ class PciFunction final : public Slot {
     std::shared_ptr<iommufd::PhysicalDevice> physical;
     std::shared_ptr<Group> group;
     std::function<std::uint64_t(Bar const&)> place;  // where on the machine's bus a BAR is
+    std::function<void(FaultRecord const&)> faults;  // who else wants to know of them
   };
   // The errors of `make`; EINVAL: the model describes no function. ENOMEM.
   static Result<std::shared_ptr<PciFunction>> create(Options options, MakeModel const& make);
@@ -53,6 +54,10 @@ class PciFunction final : public Slot {
   void raise(unsigned vector) noexcept override { interrupts_.raise(vector); }
   void set_line(bool asserted) noexcept override { interrupts_.set_line(asserted); }
   void report(FaultRecord const& fault) noexcept override;
+
+  // What its DMA has done, and how often it met a fault.
+  [[nodiscard]] DmaCounts dma_counts() const { return options_.physical->device()->counts(); }
+  [[nodiscard]] std::uint64_t fault_count() const { return fault_count_.load(std::memory_order_relaxed); }
 
   // The first opener comes, the last one goes: the function is as after a reset, and nobody is told of interrupts.
   void enable();
@@ -88,6 +93,7 @@ class PciFunction final : public Slot {
   ModelDescription description_;
   BarAddresses addresses_{};
   Interrupts interrupts_;
+  std::atomic<std::uint64_t> fault_count_ = 0;
   std::atomic<bool> bus_master_ = false;
   std::atomic<bool> low_power_ = false;
   DeviceOpening opening_{*this};

@@ -19,6 +19,19 @@ namespace swiommu {
 class PageWaits;
 class Port;
 
+// What the ports of a device have done.
+struct DmaCounts {
+  std::uint64_t transfers = 0;     // reads and writes, of whatever length
+  std::uint64_t bytes = 0;         // that they moved
+  std::uint64_t walks = 0;         // translations that nothing kept served
+  std::uint64_t nested_walks = 0;  // those of them through a user's table, or its shadow
+
+  DmaCounts& operator+=(DmaCounts const& more) {
+    transfers += more.transfers, bytes += more.bytes, walks += more.walks, nested_walks += more.nested_walks;
+    return *this;
+  }
+};
+
 struct DeviceOptions {
   std::uint32_t requester_id = 0;
   unsigned pasid_bits = 20;              // PASIDs below 2^pasid_bits may be attached
@@ -79,6 +92,9 @@ class Device : public std::enable_shared_from_this<Device> {
   // What is attached; nothing if nothing is. Never waits for DMA, and so may be asked inside a guard.
   [[nodiscard]] std::shared_ptr<Domain> domain(std::optional<Pasid> pasid = std::nullopt) const SWIOMMU_NO_THREAD_SAFETY_ANALYSIS;
 
+  // Of all ports, those that are closed included; of those that are at work perhaps not the last.
+  [[nodiscard]] DmaCounts counts() const;
+
   // A new place to do DMA from, for one thread at a time. It keeps the device alive. ENOMEM. EDEADLK.
   Result<std::unique_ptr<Port>> open_port();
 
@@ -106,14 +122,16 @@ class Device : public std::enable_shared_from_this<Device> {
 
   Host const host_;
   DeviceOptions const options_;
-  Mutex mutex_;            // before the listeners_ of any domain; held while guards are waited for
+  mutable Mutex mutex_;    // before the listeners_ of any domain; held while guards are waited for
   mutable Mutex reading_;  // after mutex_; owned_ is changed under both, and so read under either
   std::unique_ptr<Attachments> owned_ SWIOMMU_GUARDED_BY(mutex_) = std::make_unique<Attachments>();
   // The next one is built here; empty, with room for what is attached less one, so that detach() needs no memory.
   std::unique_ptr<Attachments> spare_ SWIOMMU_GUARDED_BY(mutex_) = std::make_unique<Attachments>();
   std::atomic<Attachments const*> attachments_{owned_.get()};
   std::vector<KeptTranslations*> kept_ SWIOMMU_GUARDED_BY(mutex_);  // by each of the ports
-  std::vector<Epoch*> ports_ SWIOMMU_GUARDED_BY(mutex_);
+  std::vector<Port*> ports_ SWIOMMU_GUARDED_BY(mutex_);
+  std::vector<Epoch*> epochs_ SWIOMMU_GUARDED_BY(mutex_);  // of each of them
+  DmaCounts closed_ SWIOMMU_GUARDED_BY(mutex_);            // by ports that are closed
   std::unique_ptr<PageWaits> const page_waits_;
 };
 

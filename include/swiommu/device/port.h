@@ -13,6 +13,7 @@
 // memory behind it: those calls wait for the guards that were held. So a guard covers no blocking call, and a thread inside
 // a guard gets EDEADLK from them.
 #pragma once
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -120,7 +121,12 @@ class Port {
   Result<AtomicResult<T>> compare_swap(Iova iova, T expected, T value, std::optional<Pasid> pasid = std::nullopt);
 
   // Walks that were needed because nothing cached served; for tests and statistics.
-  [[nodiscard]] std::uint64_t walks() const { return walks_; }
+  [[nodiscard]] std::uint64_t walks() const { return walks_.load(std::memory_order_relaxed); }
+  // Any thread.
+  [[nodiscard]] DmaCounts counts() const {
+    return {transfers_.load(std::memory_order_relaxed), bytes_.load(std::memory_order_relaxed), walks(),
+            nested_walks_.load(std::memory_order_relaxed)};
+  }
 
  private:
   friend class Device;
@@ -158,6 +164,7 @@ class Port {
   template <class Part>
   DmaResult for_each(std::span<Segment const> list, Part part);
   DmaResult transfer(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Transfer const& way);
+  DmaResult transfer_some(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Transfer const& way);
   template <class T, class Operation>
   Result<AtomicResult<T>> atomic(Iova iova, std::optional<Pasid> pasid, Operation operation);
 
@@ -166,7 +173,12 @@ class Port {
   Epoch epoch_;
   std::unique_ptr<Lookaside> const kept_;
   LastTranslation& last_;  // of kept_
-  std::uint64_t walks_ = 0;
+  // Written by the port's thread alone, so that adding takes no locked instruction.
+  using Counter = std::atomic<std::uint64_t>;
+  static void add(Counter& counter, std::uint64_t more) {
+    counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+  }
+  Counter walks_ = 0, nested_walks_ = 0, transfers_ = 0, bytes_ = 0;
   bool const doubtful_;  // memory may vanish
   std::uint64_t moves_seen_;
   OnMissingPage on_missing_page_ = OnMissingPage::fault;

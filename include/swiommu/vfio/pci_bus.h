@@ -52,7 +52,9 @@ struct SysfsEntry {
 class PciBus {
  public:
   // The functions are behind an IOMMU of the engine's profile. EINVAL: the profile contradicts itself. ENOMEM.
-  static Result<std::shared_ptr<PciBus>> create(std::shared_ptr<iommufd::Engine> engine);
+  // `faults` is told of each fault that the DMA of a function meets, on any thread, not inside a guard; it must not call back.
+  using WatchFaults = std::function<void(PciAddress, FaultRecord const&)>;
+  static Result<std::shared_ptr<PciBus>> create(std::shared_ptr<iommufd::Engine> engine, WatchFaults faults = {});
   ~PciBus();
   PciBus(PciBus const&) = delete;
   PciBus& operator=(PciBus const&) = delete;
@@ -81,6 +83,15 @@ class PciBus {
   [[nodiscard]] std::optional<Placed> find_address(PciAddress address) const;
   [[nodiscard]] bool has_group(unsigned number) const;
 
+  // What the DMA of a function has done, and how often it met a fault.
+  struct Activity {
+    Placed placed;
+    DmaCounts dma;
+    std::uint64_t faults = 0;
+  };
+  // Of all functions, in the order of their numbers. May throw std::bad_alloc.
+  [[nodiscard]] std::vector<Activity> activity() const;
+
   // open(2) of /dev/vfio/devices/vfioN. ENOENT; ENOMEM. Any number of times; one of them can be bound.
   Result<std::shared_ptr<iommufd::OpenFile>> open_device(unsigned number);
   // open(2) of /dev/vfio/N. ENOENT; ENOMEM. EBUSY: it is open, or a device of the group is bound through its cdev.
@@ -101,7 +112,7 @@ class PciBus {
   [[nodiscard]] Result<std::vector<SysfsEntry>> sysfs() const { return sysfs(DeviceNumbers{}); }
 
  private:
-  PciBus(std::shared_ptr<iommufd::Engine> engine, std::shared_ptr<iommufd::Driver> driver);
+  PciBus(std::shared_ptr<iommufd::Engine> engine, std::shared_ptr<iommufd::Driver> driver, WatchFaults faults);
 
   Result<PciAddress> choose_address(Place const& place) const SWIOMMU_REQUIRES(mutex_);
   Result<std::shared_ptr<Group>> group_of(Place const& place) SWIOMMU_REQUIRES(mutex_);
@@ -110,6 +121,7 @@ class PciBus {
 
   std::shared_ptr<iommufd::Engine> const engine_;
   std::shared_ptr<iommufd::Driver> const driver_;
+  WatchFaults const faults_;
   mutable Mutex mutex_;
   std::vector<std::shared_ptr<PciFunction>> functions_ SWIOMMU_GUARDED_BY(mutex_);  // by number
   std::map<unsigned, std::shared_ptr<Group>> groups_ SWIOMMU_GUARDED_BY(mutex_);

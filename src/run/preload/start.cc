@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "run/handed_descriptors.h"
+#include "run/owner.h"
 #include "run/preload/next.h"
 #include "run/preload/paths.h"
 #include "run/preload/wrapped.h"
@@ -29,6 +30,11 @@ __attribute__((constructor(101))) static void start() {
   process_state();
   hand_over(&open_handed, &move_handed);
   errno = kept;
+}
+
+// After main; not where a program ends without exit(3).
+__attribute__((destructor)) static void end() {
+  if (Owner const* const owner = Owner::existing()) owner->log_activity();
 }
 
 }  // namespace swiommu::run
