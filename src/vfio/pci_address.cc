@@ -10,8 +10,9 @@ namespace {
 // A number of exactly so many lower-case hexadecimal digits, and what must come after it.
 bool take(std::string_view& text, std::size_t digits, std::string_view after, unsigned last, unsigned& value) {
   if (text.size() < digits + after.size() || text.substr(digits, after.size()) != after) return false;
-  char const* const end = text.data() + digits;
-  auto const [stopped, error] = std::from_chars(text.data(), end, value, 16);
+  char const* const start = text.data();
+  char const* const end = start + digits;
+  auto const [stopped, error] = std::from_chars(start, end, value, 16);
   if (error != std::errc{} || stopped != end || value > last) return false;
   if (text.substr(0, digits).find_first_of("ABCDEF") != std::string_view::npos) return false;
   text.remove_prefix(digits + after.size());

@@ -115,6 +115,7 @@ Result<PciBus::Placed> PciBus::add(Place const& place, MakeModel const& make) {
 std::vector<PciBus::Placed> PciBus::functions() const {
   Lock const lock(mutex_);
   std::vector<Placed> all;
+  all.reserve(functions_.size());
   for (auto const& function : functions_) all.push_back(placed(*function));
   return all;
 }

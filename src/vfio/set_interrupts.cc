@@ -13,6 +13,7 @@ using Data = InterruptRequest::Data;
 
 Result<void> Interrupts::set(InterruptRequest request) {
   Mode const mode = mode_of(request.index);
+  auto const single = request.index == VFIO_PCI_ERR_IRQ_INDEX ? &Interrupts::error_ : &Interrupts::request_;
   switch (request.actions) {
     case VFIO_IRQ_SET_ACTION_MASK:
       if (mode == Mode::line) return set_line_mask(request);
@@ -23,8 +24,7 @@ Result<void> Interrupts::set(InterruptRequest request) {
     case VFIO_IRQ_SET_ACTION_TRIGGER:
       if (mode == Mode::line) return set_line_trigger(std::move(request));
       if (mode != Mode::none) return set_messages(std::move(request), mode);
-      return set_single(std::move(request),
-                        request.index == VFIO_PCI_ERR_IRQ_INDEX ? &Interrupts::error_ : &Interrupts::request_);
+      return set_single(std::move(request), single);
     default: return fail(ENOTTY, "the actions are not exactly one");
   }
   return fail(ENOTTY, fmt::format("interrupts of index {} are not masked this way", request.index));

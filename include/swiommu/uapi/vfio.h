@@ -169,7 +169,7 @@ enum {
 /* ---- VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, VFIO_DEVICE_PCI_HOT_RESET ---- */
 
 #define VFIO_PCI_DEVID_OWNED 0
-#define VFIO_PCI_DEVID_NOT_OWNED -1
+#define VFIO_PCI_DEVID_NOT_OWNED (-1)
 
 struct vfio_pci_dependent_device {
   union {
