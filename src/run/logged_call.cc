@@ -4,9 +4,11 @@
 #include <array>
 #include <cstring>
 #include <span>
+#include <string_view>
 
 #include "iommufd/call_text.h"
 #include "run/call_log.h"
+#include "vfio/call_fields.h"
 
 namespace swiommu::run {
 namespace {
@@ -27,6 +29,14 @@ class Structure {
   std::size_t length_ = 0;
 };
 
+// What the numbers of ioctls mean there; empty: what they mean for /dev/iommu.
+std::span<iommufd::CallShape const> calls_of(iommufd::OpenFile const& file) {
+  std::string_view const name = file.name();
+  if (name == "/dev/vfio/vfio") return {};
+  if (name == "[vfio-device]" || name.starts_with("/dev/vfio/devices/")) return vfio::device_calls();
+  return name.starts_with("/dev/vfio/") ? vfio::group_calls() : std::span<iommufd::CallShape const>();
+}
+
 }  // namespace
 
 Result<std::uint64_t> logged_ioctl(iommufd::OpenFile& file, iommufd::Caller& caller, std::uint32_t request,
@@ -35,7 +45,7 @@ Result<std::uint64_t> logged_ioctl(iommufd::OpenFile& file, iommufd::Caller& cal
   Structure const before(caller, argument);
   auto result = file.ioctl(caller, request, argument);
   Structure const after(caller, argument);
-  if (auto const text = iommufd::call_text({request, argument, before.bytes(), after.bytes()}, result))
+  if (auto const text = iommufd::call_text({request, argument, before.bytes(), after.bytes(), calls_of(file)}, result))
     write_log(caller.process()->pid, *text);
   return result;
 }

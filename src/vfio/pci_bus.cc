@@ -94,16 +94,16 @@ Result<PciBus::Placed> PciBus::add(Place const& place, MakeModel const& make) {
          .responses = {}});
     if (!physical) return std::unexpected(std::move(physical).error());
     functions_.reserve(functions_.size() + 1);
-    auto function = PciFunction::create({.address = *address,
-                                         .number = static_cast<unsigned>(functions_.size()),
-                                         .serial = place.serial,
-                                         .physical = std::move(*physical),
-                                         .group = *group,
-                                         .place = [this](Bar const& bar) SWIOMMU_REQUIRES(mutex_) { return place_bar(bar); },
-                                         .faults = faults_ ? [told = faults_, at = *address](FaultRecord const& fault) {
-                                           told(at, fault);
-                                         } : std::function<void(FaultRecord const&)>()},
-                                        make);
+    auto function =
+        PciFunction::create({.address = *address,
+                             .number = static_cast<unsigned>(functions_.size()),
+                             .serial = place.serial,
+                             .physical = std::move(*physical),
+                             .group = *group,
+                             .place = [this](Bar const& bar) SWIOMMU_REQUIRES(mutex_) { return place_bar(bar); },
+                             .faults = faults_ ? [told = faults_, at = *address](FaultRecord const& fault) { told(at, fault); }
+                                               : std::function<void(FaultRecord const&)>()},
+                            make);
     if (!function) return std::unexpected(std::move(function).error());
     SWIOMMU_TRY((*group)->add(*function));
     groups_.try_emplace((*group)->number(), *group);
