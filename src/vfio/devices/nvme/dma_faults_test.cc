@@ -134,6 +134,22 @@ TEST_F(NvmeDmaFaultsTest, StoppedWithCommandsOnTheirWayItDoesNoMoreDma) {
   }
 }
 
+TEST_F(NvmeDmaFaultsTest, LosingBusMasterWaitsForTheCommandThatIsRun) {
+  slot.inside = false;
+  slot.held = true;
+  (void)submit(queue, on_blocks(NvmOpcode::read, 1, 0, 1, place));
+  ASSERT_TRUE(eventually([&] { return slot.inside.load(); }));
+  std::atomic<bool> returned = false;
+  std::thread owner([&] {
+    model->on_bus_master(false);
+    returned = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // enough to return, if it did
+  EXPECT_FALSE(returned);
+  slot.held = false;
+  owner.join();
+}
+
 TEST_F(NvmeDmaFaultsTest, PulledOutWithCommandsOnTheirWay) {
   for (int n = 0; n < 60; n++) (void)put(queue, on_blocks(NvmOpcode::read, 2, 0, 2, place, place + page));
   ring_tail(queue);
