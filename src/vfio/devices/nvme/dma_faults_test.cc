@@ -101,7 +101,7 @@ TEST_F(NvmeDmaFaultsTest, WithoutBusMasterNothingMoves) {
   EXPECT_EQ(status_of(await(admin)), status::invalid_field);
 }
 
-TEST_F(NvmeDmaFaultsTest, AResetWithCommandsOnTheirWayLeavesNoDma) {
+TEST_F(NvmeDmaFaultsTest, StoppedWithCommandsOnTheirWayItDoesNoMoreDma) {
   for (int round = 0; round < 100; round++) {
     for (DriverQueue* const each : {&queue, &other}) {
       for (int n = 0; n < 60; n++)
@@ -115,22 +115,39 @@ TEST_F(NvmeDmaFaultsTest, AResetWithCommandsOnTheirWayLeavesNoDma) {
     switch (round % 3) {
       case 0: model->reset(); break;
       case 1: disable(); break;
-      default:
-        model->on_bus_master(false);
-        model->on_bus_master(true);
-        model->reset();
+      default: model->on_bus_master(false);
     }
     // Nothing is written any more.
     std::memset(data(page), 0xee, next - page);
     for (int n = 0; n < 10; n++) std::this_thread::yield();
     std::byte const* const bytes = data(page);
     ASSERT_TRUE(std::all_of(bytes, bytes + (next - page), [](std::byte each) { return each == std::byte{0xee}; }));
+    if (round % 3 == 2) {
+      model->reset();
+      model->on_bus_master(true);
+    }
     next = hole + page;
     enable();
     queue = create_pair(1);
     other = create_pair(2);
     ASSERT_EQ(status_of(queue, on_blocks(NvmOpcode::read, 1, 0, 1, place)), status::success);
   }
+}
+
+TEST_F(NvmeDmaFaultsTest, LosingBusMasterWaitsForTheCommandThatIsRun) {
+  slot.inside = false;
+  slot.held = true;
+  (void)submit(queue, on_blocks(NvmOpcode::read, 1, 0, 1, place));
+  ASSERT_TRUE(eventually([&] { return slot.inside.load(); }));
+  std::atomic<bool> returned = false;
+  std::thread owner([&] {
+    model->on_bus_master(false);
+    returned = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // enough to return, if it did
+  EXPECT_FALSE(returned);
+  slot.held = false;
+  owner.join();
 }
 
 TEST_F(NvmeDmaFaultsTest, PulledOutWithCommandsOnTheirWay) {

@@ -57,7 +57,7 @@ std::uint32_t Interrupts::mask() const {
 void Interrupts::reset() {
   Lock const lock(mutex_);
   mask_ = 0;
-  for (std::uint16_t queue = 0; queue < asserts_.size(); queue++) set(queue, false);
+  for (std::size_t queue = 0; queue < asserts_.size(); queue++) set(static_cast<std::uint16_t>(queue), false);
 }
 
 }  // namespace swiommu::vfio::nvme

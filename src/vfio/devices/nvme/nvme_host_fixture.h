@@ -61,6 +61,8 @@ class FakeSlot final : public Slot {
   Result<std::unique_ptr<Port>> open_port() override { return device_->open_port(); }
   [[nodiscard]] bool bus_master() const noexcept override { return master.load(); }
   void raise(unsigned vector) noexcept override {
+    inside.store(true);
+    while (held.load()) std::this_thread::yield();
     Lock const lock(mutex_);
     raised_[vector]++;
   }
@@ -78,6 +80,7 @@ class FakeSlot final : public Slot {
     return faults_;
   }
   std::atomic<bool> master = true, line = false;
+  std::atomic<bool> held = false, inside = false;  // raise() does not return; it has been called
 
  private:
   std::shared_ptr<Device> const device_;
