@@ -18,3 +18,12 @@ endforeach()
 add_test(NAME Run.preloaded_library COMMAND ${PROJECT_SOURCE_DIR}/tests/run/preloaded_library.sh
   $<TARGET_FILE:swiommu_preloaded> ${PROJECT_SOURCE_DIR}/src/run/preload/names.txt)
 add_test(NAME Run.launcher COMMAND ${PROJECT_SOURCE_DIR}/tests/run/launcher.sh $<TARGET_FILE:swiommu_tool> ${CMAKE_C_COMPILER})
+add_test(NAME Run.devices COMMAND ${PROJECT_SOURCE_DIR}/tests/run/devices.sh $<TARGET_FILE:swiommu_tool> ${CMAKE_C_COMPILER})
+
+# A driver in user space that does real I/O, through what it maps and through a page table of its own.
+foreach(way "" --nested)
+  set(image ${CMAKE_CURRENT_BINARY_DIR}/run-nvme${way}.img)
+  add_test(NAME Run.nvme_driver${way} COMMAND swiommu_tool run --device nvme:${image},size=64M --
+    $<TARGET_FILE:swiommu_example_nvme> ${way} --commands 3000)
+  set_tests_properties(Run.nvme_driver${way} PROPERTIES TIMEOUT ${SWIOMMU_TEST_TIMEOUT})
+endforeach()

@@ -68,7 +68,10 @@ run() {
     s390x) architecture=s390x package=linux-image-s390x program=qemu-system-s390x ;;
   esac
   if [[ $mode == mapped ]]; then of=nested mapped=1; fi
-  fetch_guest "$architecture" "$package" || refuse "the guest's kernel cannot be fetched"
+  if ! fetch_guest "$architecture" "$package"; then
+    printf '%-8s not run: its kernel cannot be fetched\n' "$mode" >>"$table"
+    return 0
+  fi
   folder=$guest/$architecture
   tests/guest/initrd.sh "$folder/root" "$folder/initrd"
   local image=$guest/$mode.img console=$guest/$mode.console log=$guest/$mode.log
@@ -85,7 +88,7 @@ run() {
   activity=$(grep -E 'device 0000:01:00.0: [0-9]+ transfers' "$log" | tail -n 1 | sed 's/.*: \([0-9]*\) transfers of \([0-9]*\) bytes, \([0-9]*\) walks, \([0-9]*\) .* \([0-9]*\) faults.*/\1 \2 \3 \4 \5/')
   read -r transfers bytes walks nested_walks faults <<<"${activity:-0 0 0 0 -}"
   nested=$(count 'IOMMU_HWPT_ALLOC .*data_type=VTD_S1.* = 0' "$log")
-  # without nested domains the device must do without, and with them nothing but what the firmware did may
+  # nothing but what was done before the guest had its IOMMU may go another way
   if [[ $of == nested ]] && ((nested == 0 || nested_walks * 10 < walks * 9)); then outcome='failed: not nested'; fi
   if [[ $faults != 0 ]]; then outcome="failed: $faults faults"; fi
   printf '%-8s %6s %8s %10s %8s %10s %8s %12s %8s %8s  %s\n' "$mode" "$size" "$nested" "$(count IOMMU_HWPT_INVALIDATE "$log")" \
@@ -96,7 +99,7 @@ run() {
 
 table=$(mktemp)
 trap 'rm -f "$table"' EXIT
-printf '%-8s %6s %8s %10s %8s %10s %8s %12s %8s %8s  %s\n' mode MiB 'nested' 'invalid.' maps unmaps DMAs bytes walks nested outcome >"$table"
+printf '%-8s %6s %8s %10s %8s %10s %8s %12s %8s %8s  %s\n' mode MiB domains invalid. maps unmaps DMAs bytes walks nested outcome >"$table"
 status=0
 for mode in "${modes[@]}"; do run "$mode" || status=1; done
 cat "$table"

@@ -39,7 +39,7 @@ echo text >"$work/text"
 expect 126 'Permission denied' "$swiommu" run -- "$work/text"
 expect 2 'no program' "$swiommu" run
 expect 2 'no program' "$swiommu" run --
-expect 2 '--device' "$swiommu" run --device x -- true
+expect 2 'there is no device' "$swiommu" run --device x -- true
 expect 2 '--unknown' "$swiommu" run --unknown -- true
 expect 2 "$work/none/log" "$swiommu" run --log "$work/none/log" -- true
 
