@@ -4,7 +4,7 @@
 #
 #   boot.sh MODE KERNEL INITRD IMAGE [WORD OF THE KERNEL'S COMMAND LINE...]
 #
-#   nested   intel-iommu with first-stage translation: the guest's own I/O page tables become nested domains
+#   nested   intel-iommu in scalable mode: the guest's own I/O page tables become nested domains
 #   shadow   intel-iommu in legacy mode: QEMU maps page by page what the guest maps
 #   amd      amd-iommu, in the same way
 #   virtio   virtio-iommu, in the same way

@@ -98,9 +98,10 @@ std::vector<Target> budget(Scope const& scope) {
   targets.time("new anchor, ports idle", "anchor/in the library, one idle port/" + nesting, 300);
   targets.time("new anchor, one busy port", "anchor/in the library, one busy port/" + nesting, 10 * microsecond);
   targets.time("new anchor, through ioctls", "anchor/through ioctls, one idle port/VT-d", 2 * microsecond);
-  targets.time("shadow refresh, all changed, an entry", "shadow/refresh, all entries changed/" + shadowed().name() + "/262144", 10,
-               "one MAP ioctl a page: microseconds");
-  targets.time("shadow refresh, nothing changed, an entry", "shadow/refresh, nothing changed/" + shadowed().name() + "/262144", 1);
+  targets.time("shadow refresh, all changed, an entry", "shadow/refresh, all entries changed/" + shadowed().name() + "/262144",
+               10, "one MAP ioctl a page: microseconds");
+  targets.time("shadow refresh, nothing changed, an entry", "shadow/refresh, nothing changed/" + shadowed().name() + "/262144",
+               1);
   targets.time("read and clear dirty flags, all dirty, an entry", "dirty/read and clear, all dirty/" + f + "/262144", 1.5,
                "generic_pt 9.5 ns");
   targets.time("read and clear dirty flags, all clean, an entry", "dirty/read and clear, all clean/" + f + "/262144", 0.5,

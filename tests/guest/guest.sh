@@ -79,7 +79,7 @@ run() {
   say "$mode: $(<"$folder/complete"), $size MiB"
   outcome=failed
   QEMU=$(start_of "$program") LOG=$log MAPPED=$mapped SWIOMMU=build/release/swiommu timeout 1200 \
-    examples/qemu/boot.sh "$of" "$folder"/root/boot/vmlinuz-* "$folder/initrd" "$image" "swiommu.mebibytes=$size" \
+    examples/qemu/boot.sh "$of" "$folder/root/boot/"vmlinuz-* "$folder/initrd" "$image" "swiommu.mebibytes=$size" \
     </dev/null 2>&1 | tr -d '\r' | tee "$console" | grep --line-buffered --text -E '^(guest:|qemu|swiommu)' >&2 || true
   if grep -q --text '^guest: passed$' "$console" && ! grep -q --text '^guest: kernel:' "$console" && check_image "$image"; then
     outcome=passed
