@@ -45,10 +45,10 @@ void Channel::reset() {
 }
 
 bool Channel::attend() {
-  std::uint64_t writes = shared_.interrupts.look();
+  std::uint64_t writes = shared_.general.look();
   bool worked = registers_.look();
   bool const reset = registers_.reset_wanted();
-  if (reset) writes = shared_.interrupts.look();  // so that what was written before the reset is not taken for what comes after
+  if (reset) writes = shared_.general.look();  // so that what was written before the reset is not taken for what comes after
   if (registers_.obey()) worked = true;
   if (writes != interrupt_writes_ && !reset) registers_.arm();
   interrupt_writes_ = writes;
@@ -133,7 +133,7 @@ void Channel::finish(Job const& job, Descriptor const& descriptor, std::uint32_t
     raises = errors == 0 ? registers_.complete(job, descriptor.next, (descriptor.control & Descriptor::interrupt) != 0)
                          : registers_.halt(errors);
   }
-  if (raises) shared_.interrupts.raise(number_);
+  if (raises) shared_.general.raise(number_);
 }
 
 }  // namespace swiommu::vfio::ioat

@@ -9,7 +9,7 @@
 #include "vfio/devices/ioat/channel_registers.h"
 #include "vfio/devices/ioat/descriptor.h"
 #include "vfio/devices/ioat/gate.h"
-#include "vfio/devices/ioat/interrupts.h"
+#include "vfio/devices/ioat/general_registers.h"
 #include "vfio/devices/ioat/polling_thread.h"
 
 namespace swiommu::vfio::ioat {
@@ -17,12 +17,12 @@ namespace swiommu::vfio::ioat {
 // What all channels share.
 struct Shared {
   Shared(Slot& its_slot, IoatOptions const& its_options, std::shared_ptr<RegisterMemory> its_memory)
-      : slot(its_slot), options(its_options), memory(std::move(its_memory)), interrupts(slot, *memory, options) {}
+      : slot(its_slot), options(its_options), memory(std::move(its_memory)), general(slot, *memory, options) {}
 
   Slot& slot;
   IoatOptions const options;
   std::shared_ptr<RegisterMemory> const memory;
-  Interrupts interrupts;
+  GeneralRegisters general;
   Gate gate;
 };
 

@@ -5,21 +5,10 @@
 #include "swiommu/base/bits.h"
 
 namespace swiommu::vfio::ioat {
-namespace {
-
-constexpr std::uint64_t delay_field = std::uint64_t{0x3fff} << 32;
-
-}  // namespace
 
 Engine::Engine(Slot& slot, IoatOptions const& options, ModelDescription description, std::shared_ptr<RegisterMemory> memory)
-    : description_(std::move(description)),
-      shared_(slot, options, std::move(memory)),
-      bus_master_(slot.bus_master()),
-      version_(*shared_.memory, offset::cbver, {delay_field, 0, 0}),
-      capabilities_(*shared_.memory, offset::dmacapability, {}) {
+    : description_(std::move(description)), shared_(slot, options, std::move(memory)), bus_master_(slot.bus_master()) {
   if (!bus_master_) shared_.gate.close();
-  version_.reset(version);
-  capabilities_.reset(0);
 }
 
 Result<std::unique_ptr<Engine>> Engine::create(Slot& slot, IoatOptions const& options, ModelDescription description) {
@@ -46,21 +35,13 @@ Channel* Engine::channel_of(std::uint64_t word) {
 }
 
 std::uint64_t Engine::read_word(std::uint64_t word, std::uint64_t bytes) {
-  if (Channel* const channel = channel_of(word)) return channel->read(word % offset::channel_bytes);
-  switch (word) {
-    case offset::chancnt: return shared_.interrupts.read(bytes);
-    case offset::cbver: return version | static_cast<std::uint64_t>(interrupt_delay_) << 32;
-    default: return 0;
-  }
+  Channel* const channel = channel_of(word);
+  return channel != nullptr ? channel->read(word % offset::channel_bytes) : shared_.general.read(word, bytes);
 }
 
 void Engine::write_word(std::uint64_t word, std::uint64_t value, std::uint64_t bytes) {
   if (Channel* const channel = channel_of(word)) return channel->write(word % offset::channel_bytes, value, bytes);
-  if (word == offset::chancnt) return shared_.interrupts.write(value, bytes);
-  if (word != offset::cbver) return;
-  std::uint64_t const mask = delay_field & bytes;
-  interrupt_delay_ = static_cast<std::uint16_t>((interrupt_delay_ & ~(mask >> 32)) | (value & mask) >> 32);
-  version_.show(read_word(word, 0));
+  shared_.general.write(word, value, bytes);
 }
 
 void Engine::read_bar(unsigned bar, std::uint64_t at, std::span<std::byte> to) {
@@ -101,10 +82,7 @@ void Engine::reset() {
   shared_.gate.close();
   shared_.memory->clear();
   for (Channel& each : channels_) each.reset();
-  shared_.interrupts.reset();
-  interrupt_delay_ = 0;
-  version_.reset(version);
-  capabilities_.reset(0);
+  shared_.general.reset();
   shared_.gate.open();
 }
 

@@ -30,8 +30,6 @@ class Engine final : public DeviceModel {
   ModelDescription const description_;
   Shared shared_;
   bool bus_master_;  // of the slot's owner
-  RegisterWord version_, capabilities_;
-  std::uint16_t interrupt_delay_ = 0;  // INTRDELAY, which delays nothing
   std::deque<Channel> channels_;
 };
 
