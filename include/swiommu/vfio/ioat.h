@@ -3,6 +3,11 @@
 // It copies memory: chains of descriptors with the operations copy and null, completion writes, interrupts by MSI-X, MSI or
 // INTA#. It has no XOR, P+Q, fill, CRC or DIF, no direct cache access, and no interrupt coalescing.
 //
+// What a program writes through a mapping of BAR 0 is found by looking, so it takes effect later than a call, and reading has no
+// effect. After a reset CHANSTS says "halted" until a write of INTRCTRL or CHAINADDR has been found; who starts a chain right
+// after it, and takes "halted" for an error at once, is too early. CHANERR is cleared through a mapping by a reset only, since
+// writing back what it reads as cannot be told from not writing.
+//
 //   auto model = make_ioat(slot, {});
 #pragma once
 #include <memory>
