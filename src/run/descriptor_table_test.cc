@@ -16,8 +16,8 @@ class CountedHolding final : public Holding {
   CountedHolding(std::uint64_t id, std::atomic<int>& alive) : Holding(1, id), alive_(alive) { alive_++; }
   ~CountedHolding() override { alive_--; }
   long ioctl(int, std::uint32_t, std::uint64_t) override { return static_cast<long>(id()); }
-  long read(int, void*, std::size_t) override { return 0; }
-  long write(int, void const*, std::size_t) override { return 0; }
+  long read(int, void*, std::size_t, std::optional<std::uint64_t>) override { return 0; }
+  long write(int, void const*, std::size_t, std::optional<std::uint64_t>) override { return 0; }
   long map(int, void*, std::size_t, int, int, std::uint64_t) override { return 0; }
   PinCounts counts(int, pid_t) override { return {}; }
 

@@ -28,7 +28,7 @@ expect 0 'nvme:IMAGE' "$swiommu" devices
 expect 0 '"name": "nvme"' "$swiommu" devices --json
 
 # One line for each thing that can be wrong, before the program starts.
-expect 2 "there is no device 'nmve'; there are nvme" "$swiommu" run --device nmve:x -- touch "$work/started"
+expect 2 "there is no device 'nmve'; there are nvme, ioat" "$swiommu" run --device nmve:x -- touch "$work/started"
 expect 2 'nvme needs more: nvme:IMAGE' "$swiommu" run --device nvme -- true
 expect 2 "has no option 'sieze'" "$swiommu" run --device "nvme:$work/disk.img,sieze=1M" -- true
 expect 2 'size=1X: not a number' "$swiommu" run --device "nvme:$work/disk.img,size=1X" -- true

@@ -17,8 +17,14 @@ constexpr std::array of_nvme{
     ModelOption{"mdts", "N", "largest transfer: 4 KiB << N, usually 7"},
 };
 
+constexpr std::array of_ioat{
+    ModelOption{"channels", "N", "usually 1"},
+    ModelOption{"transfer", "BYTES", "the largest of one descriptor, usually 1M"},
+};
+
 constexpr std::array kinds{
     ModelKind{"nvme", "IMAGE", "An NVMe 1.4 controller whose namespaces are files", of_nvme},
+    ModelKind{"ioat", "", "An I/OAT DMA engine, as a Skylake-X has it", of_ioat},
 };
 
 constexpr std::array of_all{

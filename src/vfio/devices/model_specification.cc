@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cstdlib>
 #include <functional>
 #include <memory>
 
 #include "swiommu/base/descriptor.h"
+#include "swiommu/vfio/ioat.h"
 #include "swiommu/vfio/nvme.h"
 
 namespace swiommu::vfio {
@@ -109,6 +111,24 @@ class NvmeSettings {
   std::uint64_t size_ = 0;
 };
 
+class IoatSettings {
+ public:
+  Result<> set(Setting const& setting) {
+    if (setting.name == "channels") return take<unsigned>(options_.channels, setting, 1, 31);
+    std::uint64_t bytes = 0;
+    SWIOMMU_TRY(take<std::uint64_t>(bytes, setting, 4096, std::uint64_t{1} << 31));
+    if (!std::has_single_bit(bytes)) return fail(EINVAL, fmt::format("{}={}: no power of two", setting.name, setting.value));
+    options_.largest_transfer_lg2 = static_cast<unsigned>(std::countr_zero(bytes));
+    return {};
+  }
+  [[nodiscard]] MakeModel maker() const {
+    return [options = options_](Slot& slot) { return make_ioat(slot, options); };
+  }
+
+ private:
+  IoatOptions options_;
+};
+
 Result<> set_place(PciBus::Place& place, Setting const& setting) {
   if (setting.name == "pasid-bits") return take<unsigned>(place.pasid_bits, setting, 0, 20);
   place.address = PciAddress::parse(setting.value);
@@ -180,14 +200,17 @@ Result<ModelSpecification> parse_model(std::string_view text) {
     if (text.find('\n') != std::string_view::npos) return fail(EINVAL, "a device's name has no line breaks");
 
     ModelSpecification made;
+    bool const is_nvme = kind->name == "nvme";
     NvmeSettings nvme(argument);
-    made.text = fmt::format("{}:{}", kind->name, absolute(argument));
+    IoatSettings ioat;
+    made.text = has_argument ? fmt::format("{}:{}", kind->name, absolute(argument)) : std::string(kind->name);
     SWIOMMU_TRY(for_each_setting(*kind, rest, [&](Setting const& setting, bool place) -> Result<> {
       std::string const value = setting.name == "namespace" ? absolute(setting.value) : std::string(setting.value);
       made.text += fmt::format(",{}{}{}", setting.name, setting.has_value ? "=" : "", value);
-      return place ? set_place(made.place, setting) : nvme.set(setting);
+      if (place) return set_place(made.place, setting);
+      return is_nvme ? nvme.set(setting) : ioat.set(setting);
     }));
-    made.make = nvme.maker();
+    made.make = is_nvme ? nvme.maker() : ioat.maker();
     return made;
   });
 }

@@ -39,7 +39,7 @@ TEST(VfioModelSpecification, KnowsEachOptionOfEachModel) {
 
 TEST(VfioModelSpecification, RefusesWhatNobodyCanHaveMeant) {
   EXPECT_THAT(refusal(""), HasSubstr("there is no device ''"));
-  EXPECT_THAT(refusal("disk.img"), HasSubstr("there is no device 'disk.img'; there are nvme"));
+  EXPECT_THAT(refusal("disk.img"), HasSubstr("there is no device 'disk.img'; there are nvme, ioat"));
   EXPECT_THAT(refusal("nvme:"), HasSubstr("nvme needs more: nvme:IMAGE"));
   EXPECT_THAT(refusal("nvme,serial=7"), HasSubstr("nvme needs more"));
   EXPECT_THAT(refusal("nvme:x,serail=7"), HasSubstr("nvme has no option 'serail'; there are size, namespace"));
@@ -49,6 +49,9 @@ TEST(VfioModelSpecification, RefusesWhatNobodyCanHaveMeant) {
     EXPECT_THAT(refusal(std::string("nvme:x,size=") + size), HasSubstr("not a number")) << size;
   EXPECT_THAT(refusal("nvme:x,queues=0"), HasSubstr("not a number from 1 to 1023"));
   EXPECT_THAT(refusal("nvme:x,address=1:2"), HasSubstr("an address is like 0000:01:00.0"));
+  EXPECT_THAT(refusal("ioat:x"), HasSubstr("ioat has options only: ioat,NAME=VALUE"));
+  EXPECT_THAT(refusal("ioat,transfer=5000"), HasSubstr("no power of two"));
+  EXPECT_EQ(refusal("ioat,channels=2,transfer=1M"), "accepted");
   EXPECT_THAT(refusal("nvme:x\ny"), HasSubstr("no line breaks"));
 }
 

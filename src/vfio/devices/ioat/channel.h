@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "swiommu/base/mutex.h"
+#include "vfio/devices/gate.h"
 #include "vfio/devices/ioat/channel_registers.h"
 #include "vfio/devices/ioat/descriptor.h"
-#include "vfio/devices/ioat/gate.h"
 #include "vfio/devices/ioat/general_registers.h"
-#include "vfio/devices/ioat/polling_thread.h"
+#include "vfio/devices/polling_thread.h"
 
 namespace swiommu::vfio::ioat {
 

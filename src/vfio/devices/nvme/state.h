@@ -5,16 +5,16 @@
 #include <deque>
 #include <memory>
 
+#include "vfio/devices/gate.h"
 #include "vfio/devices/nvme/async_events.h"
 #include "vfio/devices/nvme/error_log.h"
 #include "vfio/devices/nvme/features.h"
-#include "vfio/devices/nvme/gate.h"
 #include "vfio/devices/nvme/health.h"
 #include "vfio/devices/nvme/identify.h"
 #include "vfio/devices/nvme/interrupts.h"
-#include "vfio/devices/nvme/polling_thread.h"
 #include "vfio/devices/nvme/queue_table.h"
 #include "vfio/devices/nvme/registers.h"
+#include "vfio/devices/polling_thread.h"
 
 namespace swiommu::vfio::nvme {
 

@@ -1,10 +1,10 @@
-#include "vfio/devices/ioat/polling_thread.h"
+#include "vfio/devices/polling_thread.h"
 
 #include <algorithm>
 #include <system_error>
 #include <utility>
 
-namespace swiommu::vfio::ioat {
+namespace swiommu::vfio {
 namespace {
 
 using std::chrono::microseconds;
@@ -18,7 +18,7 @@ Result<> PollingThread::start() {
   try {
     thread_ = std::thread([this] { run(); });
   } catch (std::system_error const& error) {
-    return fail(error.code().value(), "a thread of an I/OAT engine");
+    return fail(error.code().value(), "a thread of a device");
   }
   return {};
 }
@@ -53,4 +53,4 @@ void PollingThread::run() {
   }
 }
 
-}  // namespace swiommu::vfio::ioat
+}  // namespace swiommu::vfio

@@ -4,7 +4,7 @@
 
 #include "swiommu/base/mutex.h"
 
-namespace swiommu::vfio::ioat {
+namespace swiommu::vfio {
 
 // Threads: any.
 class Gate {
@@ -59,4 +59,4 @@ class Gate {
   unsigned inside_ SWIOMMU_GUARDED_BY(mutex_) = 0;
 };
 
-}  // namespace swiommu::vfio::ioat
+}  // namespace swiommu::vfio

@@ -8,7 +8,7 @@
 #include "swiommu/base/mutex.h"
 #include "swiommu/base/result.h"
 
-namespace swiommu::vfio::ioat {
+namespace swiommu::vfio {
 
 // Threads: any.
 class Wakeup {
@@ -62,4 +62,4 @@ class PollingThread {
   std::thread thread_;
 };
 
-}  // namespace swiommu::vfio::ioat
+}  // namespace swiommu::vfio
