@@ -23,7 +23,9 @@ class File final : public OpenFile, public std::enable_shared_from_this<File> {
  public:
   enum class Charge : bool { user, process };  // whose limit pinned pages count against (IOMMU_OPTION_RLIMIT_MODE)
 
-  File(std::shared_ptr<Engine> engine, Charge charge) : engine_(std::move(engine)), charge_(charge) {}
+  // A container, /dev/vfio/vfio, counts against the process to begin with.
+  File(std::shared_ptr<Engine> engine, Charge charge)
+      : engine_(std::move(engine)), container_(charge == Charge::process), charge_(charge) {}
   ~File() override;
 
   char const* name() const override { return "/dev/iommu"; }
@@ -31,6 +33,8 @@ class File final : public OpenFile, public std::enable_shared_from_this<File> {
   Result<std::shared_ptr<MappableMemory>> map(std::uint64_t offset, std::uint64_t length, int protection, int flags) override;
 
   [[nodiscard]] Engine& engine() const { return *engine_; }
+  // Was it opened as /dev/vfio/vfio?
+  [[nodiscard]] bool is_container() const { return container_; }
   [[nodiscard]] Mutex& mutex() const SWIOMMU_RETURNS_MUTEX(mutex_) { return mutex_; }
 
   // How an IOAS of this file is made.
@@ -55,6 +59,7 @@ class File final : public OpenFile, public std::enable_shared_from_this<File> {
 
  private:
   std::shared_ptr<Engine> const engine_;
+  bool const container_;
   mutable Mutex mutex_;
   Graveyard graveyard_;
   MappableRegions mappable_;

@@ -37,6 +37,10 @@ Result<PagesSlice> memory_of(File& file, Caller& caller, std::uint64_t address, 
     if (address + length < address)
       return fail(EOVERFLOW, fmt::format("{:#x} bytes of memory from {:#x} leave the address space", length, address));
     SWIOMMU_TRY(check_length(length));
+    // Linux' own type 1 maps BARs for DMA between devices; iommufd finds when it pins that this is no memory.
+    if (!file.is_container() && caller.is_device_memory(address, length))
+      return fail(EFAULT,
+                  fmt::format("some of the {:#x} bytes at {:#x} are a device's, mapped through its file", length, address));
     auto bill = new_bill(file, caller);
     if (!bill) return std::unexpected(std::move(bill).error());
     return whole(caller.memory(address, length, writable), std::move(*bill),

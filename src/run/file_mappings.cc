@@ -31,6 +31,12 @@ void FileMappings::cut(std::uint64_t start, std::uint64_t end, Map& gone) {
   }
 }
 
+bool FileMappings::overlaps(std::uint64_t start, std::uint64_t length) const {
+  std::lock_guard const lock(lock_);
+  auto const after = mappings_.lower_bound(start + length);
+  return after != mappings_.begin() && std::prev(after)->second.end > start;
+}
+
 void FileMappings::add(std::uint64_t start, std::size_t length, std::shared_ptr<void const> kept) try {
   Map gone;
   std::lock_guard const lock(lock_);

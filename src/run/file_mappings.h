@@ -21,6 +21,9 @@ class FileMappings {
   // mremap(2) put it elsewhere.
   void move(std::uint64_t start, std::size_t length, std::uint64_t to, std::size_t new_length);
 
+  // Is any of it mapped so?
+  [[nodiscard]] bool overlaps(std::uint64_t start, std::uint64_t length) const;
+
   // For calls that come often, and hardly ever concern us.
   [[nodiscard]] bool any() const { return any_.load(std::memory_order_relaxed); }
 
@@ -34,7 +37,7 @@ class FileMappings {
   void cut(std::uint64_t start, std::uint64_t end, Map& gone);
 
   std::atomic<bool> any_ = false;
-  FutexLock lock_;
+  mutable FutexLock lock_;
   Map mappings_;  // by start
 };
 

@@ -34,6 +34,18 @@ TEST_F(RunFileMappings, KeepTheObjectUntilTheLastPageIsUnmapped) {
   EXPECT_FALSE(kept());
 }
 
+TEST_F(RunFileMappings, AreMetWhereTheyAre) {
+  EXPECT_FALSE(mappings_.overlaps(0, ~std::uint64_t{0}));
+  add(0x10000, 2 * page);
+  EXPECT_TRUE(mappings_.overlaps(0x10000 + page, 1));
+  EXPECT_TRUE(mappings_.overlaps(0xf000, page + 1));
+  EXPECT_TRUE(mappings_.overlaps(0, ~std::uint64_t{0}));
+  EXPECT_FALSE(mappings_.overlaps(0xf000, page));
+  EXPECT_FALSE(mappings_.overlaps(0x10000 + 2 * page, page));
+  mappings_.forget(0x10000, 2 * page);
+  EXPECT_FALSE(mappings_.overlaps(0x10000, page));
+}
+
 TEST_F(RunFileMappings, NeighboursAreNotTouched) {
   add(0x10000, page);
   mappings_.forget(0x10000 - page, page);

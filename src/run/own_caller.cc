@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "run/capabilities.h"
+#include "run/file_mappings.h"
 #include "run/kernel_call.h"
 #include "run/memory_events.h"
 #include "run/own_holding.h"
@@ -65,6 +66,10 @@ Result<std::unique_ptr<Backing>> OwnCaller::file_memory(int descriptor, std::uin
                                                         bool writable) {
   if (table().has(descriptor)) return fail(EBADF, "a descriptor of no file with contents");
   return FileMemory::create(owner_.engine().addresses(), descriptor, offset, length, writable);
+}
+
+bool OwnCaller::is_device_memory(std::uint64_t address, std::uint64_t length) {
+  return any_file_mappings() && file_mappings().overlaps(address, length);
 }
 
 std::shared_ptr<iommufd::Process> OwnCaller::process() { return owner_.process(); }

@@ -20,6 +20,7 @@ class OwnCaller final : public iommufd::Caller {
   Result<std::unique_ptr<Backing>> memory(std::uint64_t address, std::uint64_t length, bool writable) override;
   Result<std::unique_ptr<Backing>> file_memory(int descriptor, std::uint64_t offset, std::uint64_t length,
                                                bool writable) override;
+  bool is_device_memory(std::uint64_t address, std::uint64_t length) override;
   std::shared_ptr<iommufd::Process> process() override;
   void read_limits() override;
   bool has(iommufd::Capability capability) override;

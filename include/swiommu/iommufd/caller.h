@@ -42,7 +42,12 @@ class Caller {
   // Memory of the caller, to be pinned later: looks at nothing now (what is wrong with it shows as EFAULT then). `address` need
   // not be page aligned. Stays usable when the caller unmaps it, or dies, once it is pinned. ENOMEM.
   virtual Result<std::unique_ptr<Backing>> memory(std::uint64_t address, std::uint64_t length, bool writable) = 0;
-  // The same for shared memory from byte `offset` of a file. EINVAL: the file is shorter, as pinning finds out.
+  // Has the caller mapped any of this through one of our files, so that it is no memory to be pinned?
+  virtual bool is_device_memory(std::uint64_t address, std::uint64_t length) {
+    (void)address, (void)length;
+    return false;
+  }
+  // The same as memory() for shared memory from byte `offset` of a file. EINVAL: the file is shorter, as pinning finds out.
   virtual Result<std::unique_ptr<Backing>> file_memory(int descriptor, std::uint64_t offset, std::uint64_t length,
                                                        bool writable) = 0;
 
