@@ -6,6 +6,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
 source tests/linux/sources.sh
 source tests/linux/huge_pages.sh
 source tests/linux/results.sh
+source tests/linux/vfio_selftests.sh
 
 usage() {
   cat <<'END'
@@ -14,13 +15,14 @@ usage: ./dev conformance [OPTION...]
   --version V     only the selftests of Linux V: 6.12, 7.2 or 7.3; may be repeated
   -t NAME         only tests whose name matches; FIXTURE.VARIANT.TEST, * and ? match anything; may be repeated
   --list          print the names of the tests
+  --vfio          the kernel's VFIO selftests instead, on an I/OAT engine; of 7.2 and 7.3
   --log DIR       keep what every test printed, and the log of its ioctls, in DIR/V/
   --sabotage      for each of ten deliberate defects, build the library with it, and demand that a test fails; with the
                   last of the versions
 END
 }
 
-versions=() wanted=() log='' list=0 sabotage=0
+versions=() wanted=() log='' list=0 sabotage=0 vfio=0
 while (($#)); do
   case $1 in
     --version) versions+=("${2:?--version needs a version}") && shift ;;
@@ -28,6 +30,7 @@ while (($#)); do
     --log) log=${2:?--log needs a folder} && shift ;;
     --list) list=1 ;;
     --sabotage) sabotage=1 ;;
+    --vfio) vfio=1 ;;
     -h | --help) usage && exit ;;
     *) usage >&2 && exit 2 ;;
   esac
@@ -116,6 +119,11 @@ all_names() {
 }
 
 mkdir -p "$conformance"
+if ((vfio)); then
+  reserve_huge_pages
+  run_vfio "${versions[@]}"
+  exit
+fi
 ready=()
 for version in "${versions[@]}"; do
   if ! fetch "$version"; then

@@ -51,3 +51,36 @@ compile_vfio() {
   done
   touch "$tree/compiled"
 }
+
+# run_vfio VERSION...: a row for each program, and the tests that failed; fails if one did
+run_vfio() {
+  local version program output status=0 totals tree
+  printf '%-8s %-32s %7s %7s %8s\n' Linux program passed failed skipped
+  for version; do
+    if [[ $version == 6.12 ]]; then continue; fi # has none
+    tree=$conformance/vfio-$version
+    if ! fetch_vfio "$version" || ! compile_vfio "$version"; then
+      say "Linux $version: not run: its VFIO selftests cannot be fetched, or do not compile"
+      status=1
+      continue
+    fi
+    mkdir -p "$log/$version"
+    for program in "${vfio_programs[@]}"; do
+      if [[ $program == vfio_pci_sriov_uapi_test ]]; then
+        printf '%-8s %-32s not run: it needs SR-IOV\n' "$version" "$program"
+        continue
+      fi
+      output=$log/$version/$program
+      timeout 600 "$programs/swiommu" run --device ioat --log "$output.ioctls" -- "$tree/$program" 0000:01:00.0 >"$output.out" 2>&1 </dev/null ||
+        true
+      totals=$(sed -n 's/^# Totals: pass:\([0-9]*\) fail:\([0-9]*\) xfail:[0-9]* xpass:[0-9]* skip:\([0-9]*\) error:0$/\1 \2 \3/p' "$output.out" | tail -n 1)
+      # shellcheck disable=SC2086 # three numbers
+      printf '%-8s %-32s %7s %7s %8s\n' "$version" "$program" ${totals:-- - -}
+      if [[ ! $totals =~ ^[0-9]+\ 0\ [0-9]+$ ]]; then
+        status=1
+        grep -a '^not ok' "$output.out" | sed "s/^not ok [0-9]*/         /" || tail -n 1 "$output.out"
+      fi
+    done
+  done
+  return $status
+}
