@@ -1,9 +1,10 @@
 /* A user-space NVMe driver that knows VFIO and NVMe, and nothing else: finds a function by its address, maps its registers and memory
  * for its DMA, writes and reads the namespace at random with as many commands in flight as it is told, and says how fast that was.
  *
- *   swiommu run --device nvme:disk.img,size=256M -- ./nvme-driver [--nested] [--depth N] [--commands N] [ADDRESS]
+ *   swiommu run --device nvme:disk.img,size=256M -- ./nvme-driver [--nested] [--miss] [--depth N] [--commands N] [ADDRESS]
  *
- * With --nested the DMA goes through an I/O page table of the driver's own (VT-d first stage, 1:1), on top of what it maps.
+ * With --nested the DMA goes through an I/O page table of the driver's own (VT-d first stage, 1:1), on top of what it maps. With --miss
+ * one command more has an address that nothing is mapped at: `swiommu run --log FILE` says why it fails.
  * Contents are checked: each block of 4 KiB is written with its number, and a second time from where it was read to. */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -172,15 +173,23 @@ static void submit(struct queue* q, uint16_t id, uint8_t opcode, uint32_t space,
 static void ring(struct device* d, struct queue* q) { write32(d, 0x1000 + q->number * 8, q->tail); }
 
 /* The id of a command that has ended, or -1: none has. */
-static int complete(struct device* d, struct queue* q) {
+static int end_of_one(struct device* d, struct queue* q, uint32_t* status) {
   volatile uint32_t* const entry = q->completions + q->head * 4;
   uint32_t const last = __atomic_load_n(entry + 3, __ATOMIC_ACQUIRE);
   if ((last >> 16 & 1) != q->phase) return -1;
-  if (last >> 17 != 0) give_up("command %u of queue %u: status %#x", last & 0xffff, q->number, last >> 17);
+  *status = last >> 17;
   q->head = (q->head + 1) % q->size;
   if (q->head == 0) q->phase ^= 1;
   write32(d, 0x1000 + q->number * 8 + 4, q->head);
   return (int)(last & 0xffff);
+}
+
+/* The same where each has to succeed. */
+static int complete(struct device* d, struct queue* q) {
+  uint32_t status = 0;
+  int const id = end_of_one(d, q, &status);
+  if (status != 0) give_up("command %d of queue %u: status %#x", id, q->number, status);
+  return id;
 }
 
 static void run(struct device* d, uint8_t opcode, uint32_t space, uint64_t prp1, uint32_t const words[6]) {
@@ -268,6 +277,21 @@ static void measure(struct device* d, int writing, unsigned depth, uint64_t comm
          (double)commands / seconds, (double)(commands * block_bytes) / seconds / 1048576, (double)waited / (double)commands / 1e3);
 }
 
+/* Reads a block to where nothing is mapped: the command fails, and nothing else happens. */
+static void miss(struct device* d) {
+  uint8_t* const copy = malloc(memory_bytes);
+  if (copy == NULL) give_up("memory: %m");
+  memcpy(copy, d->memory, memory_bytes);
+  submit(&d->io, 7, 2, 1, FIRST_IOVA + memory_bytes, (uint32_t[6]){0, 0, (block_bytes >> d->sector_lg2) - 1});
+  ring(d, &d->io);
+  uint32_t status = 0;
+  while (end_of_one(d, &d->io, &status) < 0) sched_yield();
+  if ((status & 0x7ff) != 0x4) give_up("a read to nowhere: status %#x, not Data Transfer Error", status);
+  if (memcmp(copy + page_tables, d->memory + page_tables, memory_bytes - page_tables) != 0) give_up("memory has changed");
+  free(copy);
+  puts("a read to where nothing is mapped: Data Transfer Error");
+}
+
 static uint64_t number(char const* text, uint64_t most) {
   char* end = NULL;
   uint64_t const value = text == NULL ? 0 : strtoull(text, &end, 10);
@@ -277,12 +301,14 @@ static uint64_t number(char const* text, uint64_t most) {
 
 int main(int argc, char** argv) {
   char const* address = "0000:01:00.0";
-  int nested = 0;
+  int nested = 0, missing = 0;
   unsigned depth = 32;
   uint64_t commands = 20000;
   for (int n = 1; n < argc; n++) {
     if (strcmp(argv[n], "--nested") == 0)
       nested = 1;
+    else if (strcmp(argv[n], "--miss") == 0)
+      missing = 1;
     else if (strcmp(argv[n], "--depth") == 0)
       depth = (unsigned)number(argv[++n], queue_entries - 1);
     else if (strcmp(argv[n], "--commands") == 0)
@@ -290,7 +316,7 @@ int main(int argc, char** argv) {
     else if (argv[n][0] != '-')
       address = argv[n];
     else
-      give_up("there is no option %s; there are --nested, --depth, --commands", argv[n]);
+      give_up("there is no option %s; there are --nested, --miss, --depth, --commands", argv[n]);
   }
   struct device d = {0};
   open_device(&d, address);
@@ -303,6 +329,7 @@ int main(int argc, char** argv) {
   measure(&d, 1, depth, commands);
   measure(&d, 0, depth, commands);
   measure(&d, 0, 1, commands / 10 + 1);
+  if (missing) miss(&d);
   write32(&d, 0x14, 0);
   return 0;
 }

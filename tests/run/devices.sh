@@ -82,6 +82,12 @@ include=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../include
 "$compiler" -I "$include" "$work/handed.c" -o "$work/handed"
 expect 0 '^class 1, 3 arguments$' "$swiommu" run --device "$disk" -- "$work/handed" '{iommufd}' '{vfio:0}'
 
+# DMA to where nothing is mapped: the command fails, and the log names the table, the word in it, and the cause.
+"$compiler" -I "$include" "$include/../examples/nvme/driver.c" -o "$work/driver"
+expect 0 'Data Transfer Error' "$swiommu" run --device "$disk" --log "$work/faults" -- "$work/driver" --nested --miss --commands 200
+expect 0 'device 0000:01:00.0: iova 0x100400000, write: entry at .* \(level [0-9] of the user page table\) maps nothing$' cat "$work/faults"
+expect 0 'device 0000:01:00.0: .* 1 faults$' cat "$work/faults"
+
 # The log has what was done, and the folder that stood for /sys goes when the program has.
 expect 0 '' "$swiommu" run --device "$disk" --log "$work/log" -- "$work/handed" '{iommufd}' '{vfio:0}'
 expect 0 'VFIO_DEVICE_BIND_IOMMUFD \{argsz=[0-9]+, iommufd=30, out_devid=1\} = 0' cat "$work/log"
