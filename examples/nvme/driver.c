@@ -1,11 +1,12 @@
-/* A user-space NVMe driver that knows VFIO and NVMe, and nothing else: finds a function by its address, maps its registers and memory
- * for its DMA, writes and reads the namespace at random with as many commands in flight as it is told, and says how fast that was.
+/* A user-space NVMe driver that knows VFIO and NVMe, and nothing else: finds a function by its address, maps its registers and
+ * memory for its DMA, writes and reads the namespace at random with as many commands in flight as it is told, and says how fast
+ * that was.
  *
  *   swiommu run --device nvme:disk.img,size=256M -- ./nvme-driver [--nested] [--miss] [--depth N] [--commands N] [ADDRESS]
  *
- * With --nested the DMA goes through an I/O page table of the driver's own (VT-d first stage, 1:1), on top of what it maps. With --miss
- * one command more has an address that nothing is mapped at: `swiommu run --log FILE` says why it fails.
- * Contents are checked: each block of 4 KiB is written with its number, and a second time from where it was read to. */
+ * With --nested the DMA goes through an I/O page table of the driver's own (VT-d first stage, 1:1), on top of what it maps. With
+ * --miss one command more has an address that nothing is mapped at: `swiommu run --log FILE` says why it fails. Contents are
+ * checked: each block of 4 KiB is written with its number, and a second time from where it was read to. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -50,7 +51,7 @@ static void check(int result, char const* what) {
 }
 
 struct queue {
-  uint64_t* entries; /* of 64 bytes */
+  uint64_t* entries;              /* of 64 bytes */
   volatile uint32_t* completions; /* of 16 bytes */
   unsigned number, size, tail, head, phase;
 };
@@ -106,10 +107,8 @@ static void map_memory(struct device* d) {
   if (d->memory == MAP_FAILED) give_up("memory: %m");
   struct iommu_ioas_alloc alloc = {.size = sizeof alloc};
   check(ioctl(d->iommu, IOMMU_IOAS_ALLOC, &alloc), "IOMMU_IOAS_ALLOC");
-  struct iommu_hwpt_alloc parent = {.size = sizeof parent,
-                                    .flags = IOMMU_HWPT_ALLOC_NEST_PARENT,
-                                    .dev_id = d->id,
-                                    .pt_id = alloc.out_ioas_id};
+  struct iommu_hwpt_alloc parent = {
+      .size = sizeof parent, .flags = IOMMU_HWPT_ALLOC_NEST_PARENT, .dev_id = d->id, .pt_id = alloc.out_ioas_id};
   check(ioctl(d->iommu, IOMMU_HWPT_ALLOC, &parent), "IOMMU_HWPT_ALLOC");
   d->nesting_parent = parent.out_hwpt_id;
   struct iommu_ioas_map map = {.size = sizeof map,
@@ -274,7 +273,8 @@ static void measure(struct device* d, int writing, unsigned depth, uint64_t comm
   }
   double const seconds = (double)(now() - start_time) / 1e9;
   printf("%-6s depth %3u: %8.0f commands/s, %7.1f MiB/s, %6.1f us each\n", writing ? "write" : "read", depth,
-         (double)commands / seconds, (double)(commands * block_bytes) / seconds / 1048576, (double)waited / (double)commands / 1e3);
+         (double)commands / seconds, (double)(commands * block_bytes) / seconds / 1048576,
+         (double)waited / (double)commands / 1e3);
 }
 
 /* Reads a block to where nothing is mapped: the command fails, and nothing else happens. */
