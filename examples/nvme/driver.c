@@ -221,6 +221,7 @@ static void start(struct device* d) {
   memcpy(&sectors, about, sizeof sectors);
   d->sector_lg2 = about[128 + 4 * (about[26] & 15) + 2];
   d->blocks = sectors << d->sector_lg2 >> 12;
+  if (d->blocks == 0) give_up("the namespace is smaller than a block of %d bytes", block_bytes);
   d->io = make_queue(d, 1, submissions, completions, queue_entries);
   run(d, 0x05, 0, iova(completions), (uint32_t[6]){(queue_entries - 1) << 16 | 1, 1}); /* Create I/O Completion Queue */
   run(d, 0x01, 0, iova(submissions), (uint32_t[6]){(queue_entries - 1) << 16 | 1, 1 << 16 | 1});

@@ -167,10 +167,11 @@ bool Device::answer(PageResponse const& response) noexcept { return page_waits_-
 
 void Device::give_up_page_requests() noexcept { page_waits_->give_up(); }
 
-DmaCounts Device::counts() const {
-  Lock const lock(mutex_);
+std::optional<DmaCounts> Device::counts() const {
+  if (!mutex_.try_lock()) return std::nullopt;
   DmaCounts all = closed_;
   for (Port const* const port : ports_) all += port->counts();
+  mutex_.unlock();
   return all;
 }
 

@@ -33,19 +33,23 @@ void Lookaside::Table::forget(Range inputs) noexcept {
 
 void Lookaside::forget(Range inputs) noexcept {
   last.changes.fetch_add(1, std::memory_order_seq_cst);
+  // First what the other two are made from. Who has used a table that is forgotten now keeps what came of it before the next
+  // count, and so before it is removed, or sees that count.
+  tables_.forget(inputs);
+  last.changes.fetch_add(1, std::memory_order_seq_cst);
   own_.forget(inputs);
   parents_.forget(inputs);
-  tables_.forget(inputs);
   last.changes.fetch_add(1, std::memory_order_seq_cst);
 }
 
-// A context is used until the walk ends, so they run out at its beginning.
+// A context is used until the walk ends, so they run out at its beginning, or where a walk needs more than others, which keeps
+// nothing then.
 std::uint32_t Lookaside::set_context(std::uint64_t key, std::uint64_t changes, std::uint64_t generation,
                                      std::optional<std::uint32_t> directed) {
   if (last_context_ > Iotlb::most_contexts - most_in_a_walk) forget_everything();
   std::uint32_t const number = context(own_, generation, directed ? *directed + 1 : 0);
-  remembered_[key % remembered_.size()] = {key, changes, number};
-  begin_walk(number, changes);
+  remembered_[key % remembered_.size()] = {key, changes, generation, number, directed ? *directed + 1 : 0};
+  walked_ = {number, changes};
   return number;
 }
 
@@ -55,6 +59,8 @@ bool Lookaside::remember(std::uint64_t key) {
   last.found_at = remembered.changes;
   last.key = key;
   last.context = remembered.context;
+  last.directed = remembered.directed;
+  last.generation = remembered.generation;
   last.last = last.rest = 0;
   last.offset = 0;
   return true;
@@ -150,7 +156,9 @@ std::uint32_t Lookaside::context_of(Domain const& parent) {
 }
 
 KeptBlock Lookaside::kept(Domain const& parent, std::uint64_t input, Access access) {
-  auto const found = parents_.entries.find(input, LastTranslation::rights_of(access), context_of(parent));
+  std::uint32_t const number = context_of(parent);
+  if (number == 0) return {};  // of places where nothing is
+  auto const found = parents_.entries.find(input, LastTranslation::rights_of(access), number);
   if (!found) return {};
   return {found.data(input),
           {(found.offset & LastTranslation::reads) != 0, (found.offset & LastTranslation::writes) != 0},
@@ -159,6 +167,8 @@ KeptBlock Lookaside::kept(Domain const& parent, std::uint64_t input, Access acce
 
 Translation Lookaside::translate(Domain const& parent, std::uint64_t input, Access access) {
   std::uint64_t const before = changes();
+  if (KeptBlock const found = kept(parent, input, access); found.data != nullptr)
+    return {.where = &parent, .size_lg2 = found.size_lg2, .attributes = {.access = found.access}, .data = found.data};
   std::uint32_t const number = context_of(parent);
   Walked const above = std::exchange(walked_, {number, before});
   Translation t = parent.translate(input, access, Update::yes, std::nullopt, this);
@@ -180,6 +190,7 @@ static_assert(Iotlb::sizes[size_of_lowest].block_lg2 == LowestTable::inputs_lg2)
 }  // namespace
 
 LowestTable Lookaside::lowest_table(std::uint64_t input, Access access) {
+  if (walked_.context == 0) return {};
   auto const found = tables_.find(input, LastTranslation::rights_of(access), walked_.context);
   if (!found) return {};
   return {found.data(align_down(input, LowestTable::inputs_lg2)),

@@ -45,8 +45,14 @@ class Lookaside final : public KeptTranslations, public ParentReader {
   std::uint32_t set_context(std::uint64_t key, std::uint64_t changes, std::uint64_t generation,
                             std::optional<std::uint32_t> directed);
 
-  // Before a walk, if the context is known to be what it was.
-  void begin_walk(std::uint32_t context, std::uint64_t changes) { walked_ = {context, changes}; }
+  // Before a walk: is the context of a key still that of what is kept last, so that set_context() need not be called? Attachments
+  // change before their change is counted, so it is for this generation, and this PASID, only.
+  bool begin_walk(std::uint64_t key, std::uint64_t changes, std::uint64_t generation, std::optional<std::uint32_t> directed) {
+    bool const same = last.key == key && last.found_at == changes && last.generation == generation &&
+                      last.directed == (directed ? *directed + 1 : 0);
+    if (same) walked_ = {last.context, changes};
+    return same;
+  }
 
   // What is kept of an input for `key`, a PASID or no_pasid, if it allows the access and nothing has changed since
   // set_context(). It is the last translation then.
@@ -93,8 +99,8 @@ class Lookaside final : public KeptTranslations, public ParentReader {
     std::uint32_t number = 0;
   };
   struct Remembered {
-    std::uint64_t key = 0, changes = 0;
-    std::uint32_t context = 0;
+    std::uint64_t key = 0, changes = 0, generation = 0;
+    std::uint32_t context = 0, directed = 0;
   };
   // Memory in a row, as it was located last.
   struct Row {

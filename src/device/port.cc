@@ -79,13 +79,10 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
                                        .access = access,
                                        .reason = Reason::configuration});
   Domain const& domain = *found.attachment->domain;
-  std::uint64_t const key = key_of(pasid);
+  std::uint64_t const key = key_of(pasid), generation = domain.generation();
   std::uint32_t context = last_.context;
-  if (last_.key == key && last_.found_at == changes) {
-    // Nothing has changed since what is kept was looked at.
-    kept_->begin_walk(context, changes);
-  } else {
-    context = kept_->set_context(key, changes, domain.generation(), found.directed);
+  if (!kept_->begin_walk(key, changes, generation, found.directed)) {
+    context = kept_->set_context(key, changes, generation, found.directed);
     // It may be that what has changed is something else.
     if (Chunk const kept = kept_->find(iova, LastTranslation::rights_of(access), key)) return kept;
   }

@@ -15,7 +15,9 @@ constexpr unsigned drop_lg2 = 21;
 // Does `next` translate like `run`, as if it were more of it?
 bool goes_on(Leaf const& run, Leaf const& next) {
   return run.range.last + 1 == next.range.start && run.output + run.range.length() == next.output &&
-         run.size_lg2 == next.size_lg2 && run.attributes == next.attributes && run.marked == next.marked;
+         run.size_lg2 == next.size_lg2 && run.attributes == next.attributes && run.marked == next.marked &&
+         // items of one entry have flags of their own
+         (next.marked || (next.range.start & low_bits(next.size_lg2)) == 0);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 
 #include "run/call_log.h"
@@ -32,9 +33,18 @@ class BlockedSignals {
   unsigned long before_ = 0;
 };
 
+// As the environment had it at first: programs may clear theirs.
+constinit std::atomic<char const*> remembered = nullptr;
+
 std::string_view list_of_devices() {
-  char const* const list = std::getenv(devices_variable);
-  return list == nullptr ? "" : list;
+  char const* list = remembered.load(std::memory_order_acquire);
+  if (list == nullptr) {
+    char const* const found = std::getenv(devices_variable);
+    char const* const copy = found == nullptr || *found == 0 ? "" : ::strdup(found);
+    if (copy == nullptr) return found;
+    if (remembered.compare_exchange_strong(list, copy)) list = copy;
+  }
+  return list;
 }
 
 constinit std::atomic<int> counted = -1;

@@ -4,7 +4,7 @@
 
 namespace swiommu::run {
 
-// The main thread has ended, and all that is left are `ours` threads, this one included.
-[[nodiscard]] bool program_has_ended(unsigned ours);
+// The main thread has ended, and all that is left are threads with the name that ours have, "swiommu".
+[[nodiscard]] bool program_has_ended();
 
 }  // namespace swiommu::run

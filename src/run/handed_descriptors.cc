@@ -37,7 +37,7 @@ Result<std::optional<std::string>> path_of(std::string_view word, unsigned devic
 Result<int> reserve() {
   Descriptor const nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
   int const kept = nothing.get() < 0 ? -1 : ::fcntl(nothing.get(), F_DUPFD, first_number);
-  if (kept < 0) return fail(errno, "/dev/null");
+  if (kept < 0) return fail(errno, fmt::format("no descriptor from {} on", first_number));
   return kept;
 }
 
@@ -69,7 +69,7 @@ Result<> prepare_handed(std::vector<std::string>& arguments, unsigned devices) {
   });
 }
 
-void hand_over(int (*open)(char const* path), int (*move)(int from, int to)) {
+void hand_over(bool (*wanted)(int number), int (*open)(char const* path), int (*move)(int from, int to)) {
   char const* at = std::getenv(handed_variable);
   for (; at != nullptr && *at != 0; at = *at == 0 ? at : at + 1) {
     char* rest = nullptr;
@@ -79,9 +79,9 @@ void hand_over(int (*open)(char const* path), int (*move)(int from, int to)) {
     for (at = *rest == ' ' ? rest + 1 : rest; *at != 0 && *at != '\n'; at++)
       if (length < sizeof path - 1) path[length++] = *at;
     path[length] = 0;
+    if (!wanted(static_cast<int>(number))) continue;
     if (int const opened = open(path); opened >= 0) move(opened, static_cast<int>(number));
   }
-  ::unsetenv(handed_variable);
 }
 
 }  // namespace swiommu::run

@@ -11,8 +11,8 @@ namespace swiommu::run {
 // in braces that mean nothing here are left alone. EINVAL: there are not so many devices.
 Result<> prepare_handed(std::vector<std::string>& arguments, unsigned devices);
 
-// For the program: calls open(path) -> descriptor, or a negative number, for each, and puts the result where it was promised.
-// Once: what the program starts finds nothing of it in the environment.
-void hand_over(int (*open)(char const* path), int (*move)(int from, int to));
+// For the program: for each of them that is `wanted` calls open(path), which gives a descriptor or a negative number, and puts it
+// where it was promised. A process that becomes another program asks again.
+void hand_over(bool (*wanted)(int number), int (*open)(char const* path), int (*move)(int from, int to));
 
 }  // namespace swiommu::run

@@ -74,23 +74,26 @@ Result<> prepare_log(std::string const& log) {
 
 // They are made here once, so that what is wrong with them is said before the program starts, and to know what /sys is to say.
 Result<> prepare_devices(Launch const& launch) {
+  for (char const* const variable : {devices_variable, sysfs_variable}) ::unsetenv(variable);  // of a run that this one is in
   if (launch.devices.empty()) return {};
   std::string lines;
+  std::vector<std::string> devices;
   for (std::string const& device : launch.devices) {
     auto const specification = vfio::parse_model(device);
     if (!specification) return fail(EINVAL, fmt::format("--device {}: {}", device, specification.error().about));
     lines += (lines.empty() ? "" : "\n") + specification->text;
+    devices.push_back(specification->text);
   }
   auto profile = chosen_profile();
   if (!profile) return fail(EINVAL, profile.error().about);
   auto engine = iommufd::Engine::create(std::move(*profile));
   if (!engine) return std::unexpected(std::move(engine).error());
-  auto const bus = make_devices(*engine, launch.devices);
+  auto const bus = make_devices(*engine, devices);
   if (!bus) return fail(EINVAL, bus.error().about);
   auto const entries = (*bus)->sysfs();
   if (!entries) return std::unexpected(entries.error());
   auto const folder = write_sysfs(*entries);
-  if (!folder) return std::unexpected(folder.error());
+  if (!folder) return fail(EINVAL, folder.error().about);
   SWIOMMU_TRY(remove_when_ended(*folder));
   SWIOMMU_TRY(set(devices_variable, lines));
   return set(sysfs_variable, *folder);

@@ -52,9 +52,9 @@ std::shared_ptr<iommufd::OpenFile> OwnCaller::open_file(int descriptor) {
 
 Result<Descriptor> OwnCaller::borrow(int descriptor) {
   if (table().has(descriptor)) return fail(EBADF, "a descriptor of no file with contents");
-  long const copy = kernel_call(SYS_fcntl, descriptor, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) return fail(static_cast<int>(-copy), "no such descriptor");
-  return Descriptor(static_cast<int>(copy));
+  int const copy = copy_internal(descriptor);
+  if (copy < 0) return fail(-copy, "no such descriptor");
+  return Descriptor(copy);
 }
 
 Result<std::unique_ptr<Backing>> OwnCaller::memory(std::uint64_t address, std::uint64_t length, bool writable) {

@@ -43,6 +43,7 @@ Result<Owner*> Owner::get() {
     kernel_call(SYS_getrandom, &token, sizeof token, 0);
     auto* const made = new Owner(std::move(*engine), std::move(devices), std::move(*process), token);
     state.owner.store(made, std::memory_order_release);
+    if (made->devices_) made->serve_others();  // ends the process for threads that end without exit(3)
     return made;
   });
 }
@@ -106,9 +107,14 @@ PinCounts Owner::counts(pid_t pid) const {
 
 void Owner::log_activity() const {
   if (!devices_ || !logging()) return;
-  for (auto const& [placed, dma, faults] : devices_->activity())
-    log_line("device {}: {} transfers of {} bytes, {} walks, {} of them nested, {} faults", placed.address.text(), dma.transfers,
-             dma.bytes, dma.walks, dma.nested_walks, faults);
+  auto const logged = guarded([&]() -> Result<> {
+    for (auto const& [placed, dma, faults] : devices_->activity())
+      if (dma)
+        log_line("device {}: {} transfers of {} bytes, {} walks, {} of them nested, {} faults", placed.address.text(),
+                 dma->transfers, dma->bytes, dma->walks, dma->nested_walks, faults);
+    return {};
+  });
+  static_cast<void>(logged);  // without memory the log lacks it
 }
 
 void Owner::with_file(std::uint64_t id, FunctionRef<void(OwnFile&)> function) {

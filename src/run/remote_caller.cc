@@ -116,7 +116,7 @@ Result<Descriptor> RemoteCaller::borrow(int descriptor) {
   auto const answer = ask(question);
   if (!answer) return gone();
   if (answer->message.error != 0 || answer->descriptor < 0) return fail(EBADF, "no such descriptor");
-  return Descriptor(answer->descriptor);
+  return Descriptor(make_internal(answer->descriptor));
 }
 
 Result<std::unique_ptr<Backing>> RemoteCaller::memory(std::uint64_t address, std::uint64_t length, bool writable) {

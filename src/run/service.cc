@@ -53,7 +53,7 @@ void* Service::wait_for_events(void* argument) {
     long const count =
         kernel_call(SYS_epoll_pwait, service.events_, events.data(), events.size(), look_after_milliseconds, nullptr, 8);
     if (count < 0 && count != -EINTR) return nullptr;
-    if (count == 0 && program_has_ended(1 + Connection::count())) std::exit(0);  // as the last thread of a program does
+    if (count == 0 && program_has_ended()) std::exit(0);  // as the last thread of a program does
     for (long at = 0; at < count; at++) {
       if ((events[at].events & EPOLLIN) != 0)
         service.owner_.with_file(events[at].data.u64, [&](OwnFile& file) { service.greet(file); });

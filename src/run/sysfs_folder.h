@@ -11,7 +11,8 @@ namespace swiommu::run {
 // Writes all of it into a new folder, with links to what the system has besides in the same folders. The errno of the calls.
 Result<std::string> write_sysfs(std::span<vfio::SysfsEntry const> entries);
 
-// Removes the folder once this process, or what it becomes by execve(2), has ended. The errno of fork(2).
+// Removes the folder once this process, or what it becomes by execve(2), has ended; not where this is process 1. If that cannot
+// be arranged the folder is removed at once. The errno of fork(2).
 Result<> remove_when_ended(std::string const& folder);
 
 }  // namespace swiommu::run

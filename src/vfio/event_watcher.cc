@@ -1,5 +1,6 @@
 #include "vfio/event_watcher.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
@@ -12,7 +13,9 @@ namespace swiommu::vfio {
 
 Result<std::unique_ptr<EventWatcher>> EventWatcher::start(EventDescriptor event, std::function<void()> signalled) {
   return guarded([&]() -> Result<std::unique_ptr<EventWatcher>> {
-    Descriptor stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    Descriptor const made_stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (made_stop.get() < 0) return fail(errno, "an eventfd to stop a thread with");
+    Descriptor stop(::fcntl(made_stop.get(), F_DUPFD_CLOEXEC, 0));  // see Namespace::open()
     if (stop.get() < 0) return fail(errno, "an eventfd to stop a thread with");
     std::unique_ptr<EventWatcher> made(new EventWatcher(std::move(event), std::move(stop), std::move(signalled)));
     // Signals are for the program's own threads.
@@ -39,6 +42,7 @@ EventWatcher::~EventWatcher() {
 }
 
 void EventWatcher::run() const {
+  ::pthread_setname_np(::pthread_self(), "swiommu");  // for those who look at threads
   for (;;) {
     pollfd both[] = {{stop_.get(), POLLIN, 0}, {event_.get(), POLLIN, 0}};
     if (::poll(both, 2, -1) < 0) continue;

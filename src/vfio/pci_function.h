@@ -56,7 +56,7 @@ class PciFunction final : public Slot {
   void report(FaultRecord const& fault) noexcept override;
 
   // What its DMA has done, and how often it met a fault.
-  [[nodiscard]] DmaCounts dma_counts() const { return options_.physical->device()->counts(); }
+  [[nodiscard]] std::optional<DmaCounts> dma_counts() const { return options_.physical->device()->counts(); }
   [[nodiscard]] std::uint64_t fault_count() const { return fault_count_.load(std::memory_order_relaxed); }
 
   // The first opener comes, the last one goes: the function is as after a reset, and nobody is told of interrupts.

@@ -70,15 +70,16 @@ run() {
   if [[ $mode == mapped ]]; then of=nested mapped=1; fi
   if ! fetch_guest "$architecture" "$package"; then
     printf '%-8s not run: its kernel cannot be fetched\n' "$mode" >>"$table"
-    return 0
+    return 1
   fi
   folder=$guest/$architecture
-  tests/guest/initrd.sh "$folder/root" "$folder/initrd"
+  rm -f "$folder/initrd"
+  tests/guest/initrd.sh "$folder/root" "$folder/initrd" || return 1
   local image=$guest/$mode.img console=$guest/$mode.console log=$guest/$mode.log
   rm -f "$image"
   say "$mode: $(<"$folder/complete"), $size MiB"
   outcome=failed
-  QEMU=$(start_of "$program") LOG=$log MAPPED=$mapped SWIOMMU=build/release/swiommu timeout 1200 \
+  QEMU=$(start_of "$program") LOG=$log MAPPED=$mapped SWIOMMU=build/release/swiommu timeout --foreground 1200 \
     examples/qemu/boot.sh "$of" "$folder/root/boot/"vmlinuz-* "$folder/initrd" "$image" "swiommu.mebibytes=$size" \
     </dev/null 2>&1 | tr -d '\r' | tee "$console" | grep --line-buffered --text -E '^(guest:|qemu|swiommu)' >&2 || true
   if grep -q --text '^guest: passed$' "$console" && ! grep -q --text '^guest: kernel:' "$console" && check_image "$image"; then

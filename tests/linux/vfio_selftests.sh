@@ -54,7 +54,7 @@ compile_vfio() {
 
 # run_vfio VERSION...: a row for each program, and the tests that failed; fails if one did
 run_vfio() {
-  local version program output status=0 totals tree
+  local version program output status=0 ended totals tree
   printf '%-8s %-32s %7s %7s %8s\n' Linux program passed failed skipped
   for version; do
     if [[ $version == 6.12 ]]; then continue; fi # has none
@@ -71,12 +71,13 @@ run_vfio() {
         continue
       fi
       output=$log/$version/$program
+      ended=0
       timeout 600 "$programs/swiommu" run --device ioat --log "$output.ioctls" -- "$tree/$program" 0000:01:00.0 >"$output.out" 2>&1 </dev/null ||
-        true
+        ended=$?
       totals=$(sed -n 's/^# Totals: pass:\([0-9]*\) fail:\([0-9]*\) xfail:[0-9]* xpass:[0-9]* skip:\([0-9]*\) error:0$/\1 \2 \3/p' "$output.out" | tail -n 1)
       # shellcheck disable=SC2086 # three numbers
       printf '%-8s %-32s %7s %7s %8s\n' "$version" "$program" ${totals:-- - -}
-      if [[ ! $totals =~ ^[0-9]+\ 0\ [0-9]+$ ]]; then
+      if [[ $ended != 0 || ! $totals =~ ^[0-9]+\ 0\ [0-9]+$ ]]; then
         status=1
         grep -a '^not ok' "$output.out" | sed "s/^not ok [0-9]*/         /" || tail -n 1 "$output.out"
       fi

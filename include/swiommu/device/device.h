@@ -21,7 +21,7 @@ class Port;
 
 // What the ports of a device have done.
 struct DmaCounts {
-  std::uint64_t transfers = 0;     // reads and writes, of whatever length
+  std::uint64_t transfers = 0;     // reads and writes of whatever length; each part of a scatter list
   std::uint64_t bytes = 0;         // that they moved
   std::uint64_t walks = 0;         // translations that nothing kept served
   std::uint64_t nested_walks = 0;  // those of them through a user's table, or its shadow
@@ -92,8 +92,9 @@ class Device : public std::enable_shared_from_this<Device> {
   // What is attached; nothing if nothing is. Never waits for DMA, and so may be asked inside a guard.
   [[nodiscard]] std::shared_ptr<Domain> domain(std::optional<Pasid> pasid = std::nullopt) const SWIOMMU_NO_THREAD_SAFETY_ANALYSIS;
 
-  // Of all ports, those that are closed included; of those that are at work perhaps not the last.
-  [[nodiscard]] DmaCounts counts() const;
+  // Of all ports, those that are closed included; of those that are at work perhaps not the last. Nothing: somebody is changing
+  // what is attached, and may be waiting for guards. Never waits. Not for who holds a Change.
+  [[nodiscard]] std::optional<DmaCounts> counts() const;
 
   // A new place to do DMA from, for one thread at a time. It keeps the device alive. ENOMEM. EDEADLK.
   Result<std::unique_ptr<Port>> open_port();

@@ -15,12 +15,14 @@ struct LastTranslation {
   // Counts what any thread invalidates or attaches elsewhere; what was found before counts as unknown.
   std::atomic<std::uint64_t> changes = 1;
 
-  std::uint64_t found_at = 0;  // the count of `changes` then
-  std::uint64_t key = 0;       // PASID, or no_pasid
-  std::uint32_t context = 0;   // what the port keeps translations for this key under
-  std::uint64_t last = 0;      // of the inputs that translate alike, which are a block
-  std::uint64_t rest = 0;      // its bytes behind the first
-  std::uint64_t offset = 0;    // pointer - input, and what it is good for in the low bits; 0: nothing
+  std::uint64_t found_at = 0;    // the count of `changes` then
+  std::uint64_t key = 0;         // PASID, or no_pasid
+  std::uint32_t context = 0;     // what the port keeps translations for this key under
+  std::uint32_t directed = 0;    // the PASID that is left to the domain, and 1; 0: none
+  std::uint64_t generation = 0;  // of the domain that the context stands for
+  std::uint64_t last = 0;        // of the inputs that translate alike, which are a block
+  std::uint64_t rest = 0;        // its bytes behind the first
+  std::uint64_t offset = 0;      // pointer - input, and what it is good for in the low bits; 0: nothing
 
   static constexpr std::uint64_t reads = 1, writes = 2, present = 4;
   static constexpr std::uint64_t rights_of(Access access) {

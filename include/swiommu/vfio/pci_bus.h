@@ -86,7 +86,7 @@ class PciBus {
   // What the DMA of a function has done, and how often it met a fault.
   struct Activity {
     Placed placed;
-    DmaCounts dma;
+    std::optional<DmaCounts> dma;  // nothing: see Device::counts()
     std::uint64_t faults = 0;
   };
   // Of all functions, in the order of their numbers. May throw std::bad_alloc.

@@ -107,9 +107,9 @@ SWIOMMU_STAT_AT(fstatat, (int folder, char const* path, struct stat* status, int
 SWIOMMU_STAT_AT(fstatat64, (int folder, char const* path, struct stat* status, int flags),
                 (folder, Redirected(path).path(), status, flags))
 SWIOMMU_STAT_AT(__fxstatat, (int version, int folder, char const* path, struct stat* status, int flags),
-                (version, folder, path, status, flags))
+                (version, folder, Redirected(path).path(), status, flags))
 SWIOMMU_STAT_AT(__fxstatat64, (int version, int folder, char const* path, struct stat* status, int flags),
-                (version, folder, path, status, flags))
+                (version, folder, Redirected(path).path(), status, flags))
 
 int run_access(char const* path, int mode) {
   if (our_path(path)) return access_of_ours(mode);

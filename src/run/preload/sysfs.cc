@@ -64,7 +64,14 @@ void Redirected::look() {
   folder.copy(moved_.data(), folder.size());
   std::memcpy(moved_.data() + folder.size(), path_, length);
   struct stat status;
-  if (kernel_call(SYS_newfstatat, AT_FDCWD, moved_.data(), &status, AT_SYMLINK_NOFOLLOW) == 0) path_ = moved_.data();
+  if (kernel_call(SYS_newfstatat, AT_FDCWD, moved_.data(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
+  // A link that stands for the system's own entry: that is what is meant.
+  if (S_ISLNK(status.st_mode) && static_cast<std::size_t>(status.st_size) == length - 1) {
+    std::array<char, 512> target;
+    long const got = kernel_call(SYS_readlinkat, AT_FDCWD, moved_.data(), target.data(), target.size());
+    if (got > 0 && std::string_view(target.data(), static_cast<std::size_t>(got)) == path_) return;
+  }
+  path_ = moved_.data();
 }
 
 void hide_folder(char* path) {

@@ -8,8 +8,8 @@ namespace {
 constexpr std::array of_nvme{
     ModelOption{"size", "BYTES", "make the image, if there is none (64M, 2G)"},
     ModelOption{"namespace", "IMAGE", "one namespace more; as often as wanted"},
-    ModelOption{"block-size", "BYTES", "512 (usual) or 4096, of the namespaces that follow"},
-    ModelOption{"read-only", "", "the namespaces that follow cannot be written"},
+    ModelOption{"block-size", "BYTES", "512 (usual) or 4096, of the first namespace, and of those that follow"},
+    ModelOption{"read-only", "", "the first namespace, and those that follow, cannot be written"},
     ModelOption{"serial", "TEXT", "up to 20 characters"},
     ModelOption{"model", "TEXT", "up to 40 characters"},
     ModelOption{"queues", "N", "pairs of I/O queues, usually 64"},

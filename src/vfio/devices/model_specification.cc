@@ -56,8 +56,16 @@ std::string absolute(std::string_view path) {
 Result<> make_image(std::string const& path, std::uint64_t bytes) {
   Descriptor const file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (file.get() < 0) return errno == EEXIST ? Result<>() : fail(errno, path);
-  if (::ftruncate(file.get(), static_cast<off_t>(bytes)) != 0) return fail(errno, path);
-  return {};
+  if (::ftruncate(file.get(), static_cast<off_t>(bytes)) == 0) return {};
+  int const code = errno;
+  ::unlink(path.c_str());
+  return fail(code, path);
+}
+
+// Of a path that is to be part of a specification.
+Result<> check_path(std::string const& path) {
+  if (path.find_first_of(",\n") == std::string::npos) return {};
+  return fail(EINVAL, fmt::format("{}: a path with a comma or a line break cannot be named here", path));
 }
 
 // The settings of an NVMe controller, one after the other.
@@ -204,8 +212,10 @@ Result<ModelSpecification> parse_model(std::string_view text) {
     NvmeSettings nvme(argument);
     IoatSettings ioat;
     made.text = has_argument ? fmt::format("{}:{}", kind->name, absolute(argument)) : std::string(kind->name);
+    SWIOMMU_TRY(check_path(made.text));
     SWIOMMU_TRY(for_each_setting(*kind, rest, [&](Setting const& setting, bool place) -> Result<> {
       std::string const value = setting.name == "namespace" ? absolute(setting.value) : std::string(setting.value);
+      SWIOMMU_TRY(check_path(value));
       made.text += fmt::format(",{}{}{}", setting.name, setting.has_value ? "=" : "", value);
       if (place) return set_place(made.place, setting);
       return is_nvme ? nvme.set(setting) : ioat.set(setting);

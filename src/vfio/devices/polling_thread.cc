@@ -1,5 +1,7 @@
 #include "vfio/devices/polling_thread.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <system_error>
 #include <utility>
@@ -30,6 +32,7 @@ void PollingThread::stop() {
 }
 
 void PollingThread::run() {
+  ::pthread_setname_np(::pthread_self(), "swiommu");  // for those who look at threads
   unsigned idle = 0;
   microseconds pause = shortest_pause;
   bool polled = false;

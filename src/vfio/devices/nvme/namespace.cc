@@ -18,8 +18,11 @@ Result<std::unique_ptr<Namespace>> Namespace::open(NvmeNamespaceOptions const& o
       return fail(EINVAL, fmt::format("a block size of {} bytes: namespaces have blocks of 512 or 4096", options.block_size));
     // A FIFO would be waited for.
     int const access = options.read_only ? O_RDONLY : O_RDWR;
-    Descriptor file(::open(options.path.c_str(), access | O_CLOEXEC | O_NONBLOCK));
-    if (file.get() < 0) return fail(errno, fmt::format("cannot open {}", options.path));
+    Descriptor const opened(::open(options.path.c_str(), access | O_CLOEXEC | O_NONBLOCK));
+    if (opened.get() < 0) return fail(errno, fmt::format("cannot open {}", options.path));
+    // A copy: inside of a program that is not ours copies are where it does not see them.
+    Descriptor file(::fcntl(opened.get(), F_DUPFD_CLOEXEC, 0));
+    if (file.get() < 0) return fail(errno, fmt::format("a descriptor for {}", options.path));
     struct stat status{};
     if (::fstat(file.get(), &status) != 0) return fail(errno, fmt::format("cannot look at {}", options.path));
     if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
