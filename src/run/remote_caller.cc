@@ -9,6 +9,7 @@
 #include "run/capabilities.h"
 #include "run/kernel_call.h"
 #include "run/owner.h"
+#include "run/process_state.h"
 #include "run/remote_memory.h"
 #include "swiommu/memory/file_memory.h"
 
