@@ -1,5 +1,8 @@
 // The lowest tables of users that a port keeps, so that walking in one again reads one word: what serves from them, and when they
 // are forgotten. That one serves is seen by what a user does without telling: nothing, while entries above are taken away.
+#include <thread>
+
+#include "conformance/effort.h"
 #include "port_fixture.h"
 
 namespace swiommu {
@@ -122,6 +125,40 @@ TEST_F(PortTest, AKeptLowestTableStillGetsItsFlags) {
     ASSERT_TRUE(port->write(Iova(n * page), &byte, 1).ok());
     EXPECT_EQ(flags(Flag::dirty), n + 1);
   }
+}
+
+// A table that is unlinked with its leaves still in it serves nobody once its inputs are forgotten: neither it nor what came of
+// it.
+TEST_P(PortLowestTableTest, ConcurrencyOfForgettingATableAndUsingIt) {
+  constexpr std::uint64_t pages = 256;
+  ASSERT_TRUE(user.map({base, base + pages * page - 1}, 8 * page));
+  std::uint64_t* const above = word_above(base);
+  std::uint64_t const word = *above;
+  std::atomic<std::uint64_t> state = 0, turns = 0, wrong = 0;  // an odd state: it is gone
+  std::atomic<bool> done = false;
+  std::thread dma([&] {
+    for (std::uint64_t n = 0; !done; n++) {
+      std::uint64_t const before = state;
+      bool const found = translate(base + n * 37 % pages * page, Access::reading()).has_value();
+      if (found && before % 2 != 0 && before == state) wrong++;
+      turns++;
+    }
+  });
+  auto const wait_for = [&](std::uint64_t more) {
+    for (std::uint64_t const from = turns; turns < from + more;) std::this_thread::yield();
+  };
+  for (unsigned n = 0; n < conformance::effort(400); n++) {
+    __atomic_store_n(above, 0, __ATOMIC_RELEASE);
+    EXPECT_TRUE(nested->invalidate({base, base + block - 1}));
+    state++;
+    wait_for(pages);
+    state++;
+    __atomic_store_n(above, word, __ATOMIC_RELEASE);
+    wait_for(pages / 2);
+  }
+  done = true;
+  dma.join();
+  EXPECT_EQ(wrong, 0u);
 }
 
 }  // namespace
