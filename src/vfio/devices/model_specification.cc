@@ -215,7 +215,7 @@ Result<ModelSpecification> parse_model(std::string_view text) {
     SWIOMMU_TRY(check_path(made.text));
     SWIOMMU_TRY(for_each_setting(*kind, rest, [&](Setting const& setting, bool place) -> Result<> {
       std::string const value = setting.name == "namespace" ? absolute(setting.value) : std::string(setting.value);
-      SWIOMMU_TRY(check_path(value));
+      if (auto const sound = check_path(value); !sound) return sound;
       made.text += fmt::format(",{}{}{}", setting.name, setting.has_value ? "=" : "", value);
       if (place) return set_place(made.place, setting);
       return is_nvme ? nvme.set(setting) : ioat.set(setting);
