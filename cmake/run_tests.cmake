@@ -27,3 +27,8 @@ foreach(way "" --nested)
     $<TARGET_FILE:swiommu_example_nvme> ${way} --commands 3000)
   set_tests_properties(Run.nvme_driver${way} PROPERTIES TIMEOUT ${SWIOMMU_TEST_TIMEOUT})
 endforeach()
+
+# Threads of devices do not keep a program whose own have ended.
+add_test(NAME Run.last_thread_beside_a_device COMMAND swiommu_tool run --profile kernel-selftest --device ioat --
+  $<TARGET_FILE:run_last_thread>)
+set_tests_properties(Run.last_thread_beside_a_device PROPERTIES TIMEOUT ${SWIOMMU_TEST_TIMEOUT})
