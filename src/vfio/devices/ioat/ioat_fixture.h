@@ -4,8 +4,8 @@
 
 #include "swiommu/vfio/ioat.h"
 #include "vfio/devices/ioat/descriptor.h"
-#include "vfio/devices/ioat/ioat_host_fixture.h"
 #include "vfio/devices/ioat/registers.h"
+#include "vfio/devices/model_host_fixture.h"
 
 namespace swiommu::vfio::ioat {
 

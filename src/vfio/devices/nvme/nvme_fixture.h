@@ -7,8 +7,9 @@
 
 #include "conformance/effort.h"
 #include "swiommu/vfio/nvme.h"
+#include "vfio/devices/model_host_fixture.h"
 #include "vfio/devices/nvme/command.h"
-#include "vfio/devices/nvme/nvme_host_fixture.h"
+#include "vfio/devices/nvme/disk_fixture.h"
 #include "vfio/devices/nvme/registers.h"
 
 namespace swiommu::vfio::nvme {

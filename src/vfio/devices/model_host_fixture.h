@@ -1,4 +1,4 @@
-// The host that an NVMe controller is plugged into: memory, an IOMMU's domain over it, and a slot.
+// The host that a model is plugged into: memory, an IOMMU's domain over it, and a slot.
 #pragma once
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -13,7 +13,7 @@
 #include "swiommu/domain/paging_domain.h"
 #include "swiommu/vfio/device_model.h"
 
-namespace swiommu::vfio::nvme {
+namespace swiommu::vfio {
 
 inline constexpr std::uint64_t page = 4096;
 
@@ -27,7 +27,7 @@ inline bool eventually(auto&& done) {
   return true;
 }
 
-// Mapped twice, as a host's memory is by a driver and by the device: TSan, which goes by addresses, cannot see that doorbells
+// Mapped twice, as a host's memory is by a driver and by the device: TSan, which goes by addresses, cannot see that registers
 // that are written through a mapping order the accesses of both.
 class MirroredMemory final : public MemoryView {
  public:
@@ -89,22 +89,4 @@ class FakeSlot final : public Slot {
   std::vector<FaultRecord> faults_ SWIOMMU_GUARDED_BY(mutex_);
 };
 
-// A file of zeros that is gone with the object.
-class Disk {
- public:
-  explicit Disk(std::uint64_t bytes) {
-    int const file = ::mkstemp(path_);
-    EXPECT_GE(file, 0);
-    EXPECT_EQ(::ftruncate(file, static_cast<off_t>(bytes)), 0);
-    ::close(file);
-  }
-  ~Disk() { ::unlink(path_); }
-  Disk(Disk const&) = delete;
-  Disk& operator=(Disk const&) = delete;
-  [[nodiscard]] char const* path() const { return path_; }
-
- private:
-  char path_[32] = "/tmp/swiommu-nvme-XXXXXX";
-};
-
-}  // namespace swiommu::vfio::nvme
+}  // namespace swiommu::vfio
