@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs swiommu into a temporary folder and builds the examples against it, outside the tree; then runs them. With the
-# static and with the shared library. Nothing is optimised: that would only take longer.
+# static and with the shared library. Nothing is optimised, or can be debugged: that would only take longer.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 
 check() {
   local kind=$1 shared=$2 prefix=$work/$1/prefix
-  cmake -S "$source_folder" -B "$work/$kind/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DBUILD_SHARED_LIBS="$shared" \
+  cmake -S "$source_folder" -B "$work/$kind/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DCMAKE_C_FLAGS_DEBUG=-O0 -DBUILD_SHARED_LIBS="$shared" \
     -DSWIOMMU_TESTS=OFF -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_LIBDIR=lib \
     --log-level=WARNING >"$work/log"
   cmake --build "$work/$kind/build" --parallel "$(nproc)" >"$work/log"
