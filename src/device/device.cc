@@ -90,7 +90,7 @@ void Device::Change::commit() noexcept SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
 
 Device::Change::~Change() SWIOMMU_NO_THREAD_SAFETY_ANALYSIS {
   if (device_ == nullptr) return;
-  device_->stop_listening(*domain_, device_->epochs_.size());
+  device_->stop_listening(*domain_, device_->ports_.size());
   device_->mutex_.unlock();
 }
 
@@ -113,19 +113,19 @@ void Device::exchange(std::uint64_t key, std::shared_ptr<Domain> domain) noexcep
   }
   if (domain) spare_->push_back({key, key == no_pasid && domain->directs_pasids(), std::move(domain)});
   attachments_.store(spare_.get(), std::memory_order_seq_cst);
-  for (KeptTranslations* const kept : kept_) kept->look_again();
+  for (Port* const port : ports_) port->kept_->look_again();
   host_.grace.wait(epochs_);
   {
     Lock const lock(reading_);
     owned_.swap(spare_);
   }
   spare_->clear();  // no guard reads it any more
-  if (old) stop_listening(*old, epochs_.size());
+  if (old) stop_listening(*old, ports_.size());
 }
 
 Result<void> Device::listen(Domain& domain) {
-  for (std::size_t n = 0; n < epochs_.size(); n++) {
-    auto added = domain.add_listener(*epochs_[n], kept_[n]);
+  for (std::size_t n = 0; n < ports_.size(); n++) {
+    auto added = domain.add_listener(*epochs_[n], ports_[n]->kept_.get());
     if (added) continue;
     stop_listening(domain, n);
     return added;
@@ -146,7 +146,6 @@ Result<std::unique_ptr<Port>> Device::open_port() {
     Lock const lock(mutex_);
     ports_.reserve(ports_.size() + 1);
     epochs_.reserve(epochs_.size() + 1);
-    kept_.reserve(kept_.size() + 1);
     for (std::size_t n = 0; n < owned_->size(); n++) {
       auto added = (*owned_)[n].domain->add_listener(port->epoch_, port->kept_.get());
       if (added) continue;
@@ -155,7 +154,6 @@ Result<std::unique_ptr<Port>> Device::open_port() {
     }
     ports_.push_back(port.get());
     epochs_.push_back(&port->epoch_);
-    kept_.push_back(port->kept_.get());
     port->open_ = true;
     return port;
   });
@@ -181,7 +179,6 @@ void Device::close(Port& port) noexcept {
   std::erase(ports_, &port);
   std::erase(epochs_, &port.epoch_);
   closed_ += port.counts();
-  std::erase(kept_, port.kept_.get());
 }
 
 }  // namespace swiommu

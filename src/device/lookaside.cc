@@ -47,8 +47,8 @@ void Lookaside::forget(Range inputs) noexcept {
 std::uint32_t Lookaside::set_context(std::uint64_t key, std::uint64_t changes, std::uint64_t generation,
                                      std::optional<std::uint32_t> directed) {
   if (last_context_ > Iotlb::most_contexts - most_in_a_walk) forget_everything();
-  std::uint32_t const number = context(own_, generation, directed ? *directed + 1 : 0);
-  remembered_[key % remembered_.size()] = {key, changes, generation, number, directed ? *directed + 1 : 0};
+  std::uint32_t const number = context(own_, generation, counted(directed));
+  remembered_[key % remembered_.size()] = {key, changes, generation, number, counted(directed)};
   walked_ = {number, changes};
   return number;
 }

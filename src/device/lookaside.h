@@ -48,8 +48,8 @@ class Lookaside final : public KeptTranslations, public ParentReader {
   // Before a walk: is the context of a key still that of what is kept last, so that set_context() need not be called? Attachments
   // change before their change is counted, so it is for this generation, and this PASID, only.
   bool begin_walk(std::uint64_t key, std::uint64_t changes, std::uint64_t generation, std::optional<std::uint32_t> directed) {
-    bool const same = last.key == key && last.found_at == changes && last.generation == generation &&
-                      last.directed == (directed ? *directed + 1 : 0);
+    bool const same =
+        last.key == key && last.found_at == changes && last.generation == generation && last.directed == counted(directed);
     if (same) walked_ = {last.context, changes};
     return same;
   }
@@ -92,10 +92,13 @@ class Lookaside final : public KeptTranslations, public ParentReader {
   void keep_lowest_table(std::uint64_t input, LowestTable const& table) override;
 
  private:
+  // A directed PASID as contexts have it: 0 is none.
+  static std::uint32_t counted(std::optional<std::uint32_t> directed) { return directed ? *directed + 1 : 0; }
+
   struct Context {
     std::uint64_t generation = 0;  // 0: a free place
     std::uint64_t renewals = 0;    // of the contexts of the table then
-    std::uint32_t directed = 0;    // the PASID, and 1
+    std::uint32_t directed = 0;    // counted()
     std::uint32_t number = 0;
   };
   struct Remembered {

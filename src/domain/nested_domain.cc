@@ -60,14 +60,14 @@ Translation walk_through_parent(Domain const& domain, PageTable const& table, st
                                 ParentReader* reader) {
   if (reader == nullptr) return through_parent(domain, table.walk(input, access, update), access, update);
   Domain const& parent = *domain.parent();
-  bool const kept = table.shape().has_lowest_tables && !parent.doubtful();
-  if (LowestTable const lowest = kept ? reader->lowest_table(input, access) : LowestTable(); lowest.words != nullptr) {
-    Walk walk;
-    if (table.walk_lowest(lowest, input, access, update, walk)) return through_parent(domain, walk, access, update, reader);
-  }
+  bool const may_keep = table.shape().has_lowest_tables && !parent.doubtful();
+  LowestTable const lowest = may_keep ? reader->lowest_table(input, access) : LowestTable();
+  Walk walk;
+  if (lowest.words != nullptr && table.walk_lowest(lowest, input, access, update, walk))
+    return through_parent(domain, walk, access, update, reader);
   ParentMemory const memory(*reader, parent);
-  Walk const walk = table.walk(input, access, update, &memory);
-  if (kept && walk.ok() && walk.level == 0) {
+  walk = table.walk(input, access, update, &memory);
+  if (may_keep && lowest.words == nullptr && walk.ok() && walk.level == 0) {
     Chunk const words = reader->locate(parent, align_down(walk.entry_address, LowestTable::bytes_lg2), Access::reading());
     if (words && words.length >= bit(LowestTable::bytes_lg2)) reader->keep_lowest_table(input, {words.data, walk.above});
   }

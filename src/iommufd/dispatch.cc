@@ -45,7 +45,10 @@ constexpr std::array native{
 
 constexpr std::uint32_t first_number = 0x80;
 
-// Are the caller's bytes behind what we know all 0?
+}  // namespace
+
+std::span<Operation const> operations() { return native; }
+
 Result<void> check_tail(Caller& caller, std::uint64_t address, std::uint32_t known, std::uint32_t size) {
   std::array<std::byte, 256> piece;
   for (std::uint32_t done = known; done < size;) {
@@ -57,10 +60,6 @@ Result<void> check_tail(Caller& caller, std::uint64_t address, std::uint32_t kno
   }
   return {};
 }
-
-}  // namespace
-
-std::span<Operation const> operations() { return native; }
 
 Result<std::uint64_t> dispatch(std::span<Operation const> table, File& file, Caller& caller, std::uint32_t request,
                                std::uint64_t argument) {

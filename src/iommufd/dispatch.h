@@ -43,6 +43,9 @@ constexpr Operation operation(std::uint32_t request, std::uint32_t least) {
 // The native operations, by number.
 std::span<Operation const> operations();
 
+// Of a structure of `size` bytes of which `known` have a meaning: E2BIG: the others are not all 0. EFAULT.
+Result<void> check_tail(Caller& caller, std::uint64_t address, std::uint32_t known, std::uint32_t size);
+
 // Runs one of `table`, checking in Linux' order: EFAULT: the size cannot be read. ENOTTY: no such operation. EINVAL: the
 // structure is too short. E2BIG: it is longer than we know, and what we do not know is not 0. EFAULT.
 Result<std::uint64_t> dispatch(std::span<Operation const> table, File& file, Caller& caller, std::uint32_t request,

@@ -45,10 +45,16 @@ class File final : public OpenFile, public std::enable_shared_from_this<File> {
   // The mutex is held in a call of ioctl(): until it has been released nothing of `thing` dies. For what takes the mutex when it
   // dies. May throw std::bad_alloc.
   void keep_until_unlocked(std::shared_ptr<void> thing) { kept_.push_back(std::move(thing)); }
+  // As Caller::open_file(), kept in this way: closing a device's file, or an access, takes the mutex.
+  [[nodiscard]] std::shared_ptr<OpenFile> open_file(Caller& caller, int descriptor) {
+    auto file = caller.open_file(descriptor);
+    if (file) keep_until_unlocked(file);
+    return file;
+  }
   [[nodiscard]] std::vector<std::shared_ptr<void>> take_kept() { return std::exchange(kept_, {}); }
 
   [[nodiscard]] ObjectTable& objects() { return objects_; }
-  // Its clear() is called at the start of each ioctl.
+  // Its clear() is called whenever the mutex has been taken for a program's call, or to close something of the file.
   [[nodiscard]] Graveyard& graveyard() { return graveyard_; }
   [[nodiscard]] MappableRegions& mappable() { return mappable_; }
   [[nodiscard]] Charge charge() const { return charge_; }

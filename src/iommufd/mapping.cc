@@ -54,9 +54,7 @@ Result<PagesSlice> file_of(File& file, Caller& caller, int descriptor, std::uint
     if (start + (length - 1) < start)
       return fail(EOVERFLOW, fmt::format("{:#x} bytes from {:#x} are beyond the largest offset of a file", length, start));
     std::int32_t const pid = caller.process()->pid;
-    auto const opened = caller.open_file(descriptor);
-    if (opened) file.keep_until_unlocked(opened);  // a device's file takes the mutex when it is closed
-    if (auto const buffer = std::dynamic_pointer_cast<DeviceBuffer>(opened)) {
+    if (auto const buffer = std::dynamic_pointer_cast<DeviceBuffer>(file.open_file(caller, descriptor))) {
       if (start + (length - 1) >= buffer->size())
         return fail(EINVAL,
                     fmt::format("{:#x} bytes from {:#x} of a device's buffer of {:#x} bytes", length, start, buffer->size()));

@@ -3,10 +3,10 @@
 #include <pthread.h>
 #include <sys/prctl.h>
 
-#include <csignal>
 #include <memory>
 #include <new>
 
+#include "run/blocked_signals.h"
 #include "run/kernel_call.h"
 
 namespace swiommu::run {
@@ -33,14 +33,10 @@ bool start_hidden_thread(void* (*body)(void*), void* argument) {
   if (!memory || pthread_attr_init(&attributes) != 0) return false;
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attributes, stack_size);
-  // The kernel's own call: the C library keeps two signals for itself, which other threads send for setuid and cancellation.
-  unsigned long const all = ~0UL & ~(3UL << 31);
-  unsigned long before = 0;
-  kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+  BlockedSignals const blocked;
   pthread_t thread;
   bool const started = pthread_create(&thread, &attributes, &run_named, memory.get()) == 0;
   if (started) static_cast<void>(memory.release());
-  kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof before);
   pthread_attr_destroy(&attributes);
   return started;
 }

@@ -8,6 +8,7 @@
 
 #include "iommufd/call_text.h"
 #include "run/call_log.h"
+#include "swiommu/vfio/device_path.h"
 #include "vfio/call_fields.h"
 
 namespace swiommu::run {
@@ -32,9 +33,10 @@ class Structure {
 // What the numbers of ioctls mean there; empty: what they mean for /dev/iommu.
 std::span<iommufd::CallShape const> calls_of(iommufd::OpenFile const& file) {
   std::string_view const name = file.name();
-  if (name == "/dev/vfio/vfio") return {};
-  if (name == "[vfio-device]" || name.starts_with("/dev/vfio/devices/")) return vfio::device_calls();
-  return name.starts_with("/dev/vfio/") ? vfio::group_calls() : std::span<iommufd::CallShape const>();
+  auto const path = vfio::DevicePath::parse(name);
+  if (name == "[vfio-device]" || (path && path->kind == vfio::DevicePath::Kind::device)) return vfio::device_calls();
+  if (path && path->kind == vfio::DevicePath::Kind::group) return vfio::group_calls();
+  return {};
 }
 
 }  // namespace

@@ -117,7 +117,8 @@ bool ConfigurationSpace::write(unsigned offset, std::span<std::byte const> from,
   std::uint8_t& power_byte = bytes_[power + power_control];
   if (unsigned const wanted = power_byte & power_states; wanted == 1 || wanted == 2)
     power_byte = static_cast<std::uint8_t>((power_byte & ~power_states) | state);
-  if (has_msi_) {
+  unsigned const msi_word = layout::msi + msi_control;
+  if (has_msi_ && offset < msi_word + 2 && offset + from.size() > msi_word) {
     std::uint16_t control = word(layout::msi + msi_control);
     if (!interrupts.msi) control &= static_cast<std::uint16_t>(~msi_enable);
     if ((control & msi_multiple) >> 4 > static_cast<int>(interrupts.msi_multiple))

@@ -25,9 +25,6 @@ class ConfigurationSpace {
  public:
   ConfigurationSpace(ModelDescription const& model, BarAddresses const& addresses, std::uint64_t serial);
 
-  // Bytes: 256, or 4096 of a PCI Express function.
-  [[nodiscard]] unsigned size() const { return static_cast<unsigned>(bytes_.size()); }
-
   // As an opener finds it: memory is decoded, and the function masters no bus.
   void start_over() { bytes_ = first_; }
 
@@ -36,7 +33,6 @@ class ConfigurationSpace {
   // True: a Function Level Reset was asked for.
   [[nodiscard]] bool write(unsigned offset, std::span<std::byte const> from, InterruptState const& interrupts);
 
-  [[nodiscard]] bool powered() const;  // D0
   // The function answers at its BARs.
   [[nodiscard]] bool memory_enabled() const;
   [[nodiscard]] bool bus_master() const;
@@ -46,6 +42,7 @@ class ConfigurationSpace {
   void set_bus_master(bool on);
 
  private:
+  [[nodiscard]] bool powered() const;  // D0
   void put(unsigned offset, unsigned bytes, std::uint64_t value);
   void allow(unsigned offset, unsigned bytes, std::uint64_t bits);
   [[nodiscard]] std::uint16_t word(unsigned offset) const;

@@ -113,6 +113,9 @@ TEST_F(VfioConfigurationTest, EndsWithEfault) {
   EXPECT_EQ(get(*device_, region_offset(7) + 4096, part).error().code, EFAULT);
   EXPECT_EQ(get(*device_, region_offset(7) + 4092, part).error().code, EFAULT);
   EXPECT_EQ(put(*device_, region_offset(7) + 4095, std::uint16_t{0}).error().code, EFAULT);
+  std::array<std::uint8_t, 4096> whole{};
+  EXPECT_EQ(put(*device_, region_offset(7) + 4, whole).error().code, EFAULT);
+  EXPECT_EQ(config<std::uint16_t>(*device_, 4), 2u) << "nothing is written";
   std::uint8_t byte = 0;
   EXPECT_EQ(device_->read_at(caller_, std::bit_cast<std::uint64_t>(&byte), 0, region_offset(7) + 5000).value(), 0u);
   caller_.memory_is_unwritable = true;

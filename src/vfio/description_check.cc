@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "vfio/region.h"
+
 namespace swiommu::vfio {
 namespace {
 
@@ -15,7 +17,7 @@ Result<void> check_bars(std::vector<Bar> const& bars) {
     if (numbers > 0x3f) return fail(EINVAL, fmt::format("there is no BAR {}, or none after it", bar.number));
     if ((taken & numbers) != 0) return fail(EINVAL, fmt::format("the number of BAR {} is taken", bar.number));
     taken |= numbers;
-    if (bar.bytes < 4096 || !std::has_single_bit(bar.bytes) || (!bar.wide && bar.bytes > std::uint64_t{1} << 31))
+    if (bar.bytes < 4096 || !std::has_single_bit(bar.bytes) || bar.bytes > std::uint64_t{1} << (bar.wide ? region_shift : 31))
       return fail(EINVAL, fmt::format("BAR {} of {:#x} bytes", bar.number, bar.bytes));
   }
   return {};

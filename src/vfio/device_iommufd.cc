@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "iommufd/dispatch.h"
 #include "swiommu/uapi/vfio.h"
 #include "vfio/argument.h"
 #include "vfio/device_file.h"
@@ -21,14 +22,7 @@ Result<vfio_device_bind_iommufd> read_bind(iommufd::Caller& caller, std::uint64_
     return fail(EINVAL, fmt::format("argsz {} is less than the structure has bytes", size));
   if (!caller.copy_in(argument, std::as_writable_bytes(std::span(&bind, 1)).first(std::min<std::size_t>(size, sizeof bind))))
     return fail(EFAULT, "the structure cannot be read");
-  std::array<std::byte, 64> tail;
-  for (std::uint32_t at = sizeof bind; at < size;) {
-    auto const part = std::span(tail).first(std::min<std::size_t>(tail.size(), size - at));
-    if (!caller.copy_in(argument + at, part)) return fail(EFAULT, "the structure cannot be read");
-    if (std::ranges::any_of(part, [](std::byte byte) { return byte != std::byte{0}; }))
-      return fail(E2BIG, fmt::format("argsz is {}, and beyond the {} bytes that are known not all is 0", size, sizeof bind));
-    at += static_cast<std::uint32_t>(part.size());
-  }
+  SWIOMMU_TRY(iommufd::check_tail(caller, argument, sizeof bind, size));
   return bind;
 }
 

@@ -16,7 +16,8 @@ class EventDescriptor {
 
   [[nodiscard]] explicit operator bool() const { return descriptor_.get() >= 0; }
   [[nodiscard]] int get() const { return descriptor_.get(); }
-  // Adds 1. Never waits: where the counter is full, its reader has something to read anyway.
+  // Adds 1. Where the counter is full nothing is added: its reader has something to read anyway. Waits only if somebody else
+  // fills it at this moment.
   void signal() const noexcept;
   // Takes the counter, if it is not 0. Never waits.
   [[nodiscard]] bool take() const noexcept;

@@ -36,7 +36,7 @@ class Group {
   // EINVAL: there is none. Devices that are open keep it.
   Result<void> unset_container();
   [[nodiscard]] bool has_container() const;
-  // Is DMA of the group somebody's, without a container of the group?
+  // False: DMA of the group is somebody's, and not by a container of the group.
   [[nodiscard]] bool viable() const;
 
   // By name, and with what follows it. ENODEV: there is no such function in the group. EINVAL: what follows is no option, or a

@@ -126,11 +126,6 @@ void Interrupts::forget_pending() noexcept {
   pending_.assign(pending_.size(), false);
 }
 
-void Interrupts::signal_error() noexcept {
-  Lock const lock(mutex_);
-  if (error_) error_.signal();
-}
-
 void Interrupts::signal_request() noexcept {
   Lock const lock(mutex_);
   if (request_) request_.signal();

@@ -43,8 +43,7 @@ class Interrupts {
   // The function was reset: nothing is asserted or pending.
   void forget_pending() noexcept;
 
-  // The function met an error; its owner would like to have it back.
-  void signal_error() noexcept;
+  // Somebody would like to have the function back.
   void signal_request() noexcept;
 
   [[nodiscard]] InterruptState state() const;

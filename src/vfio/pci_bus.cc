@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "swiommu/iommufd/make_driver.h"
+#include "swiommu/vfio/device_path.h"
 #include "vfio/device_file.h"
 #include "vfio/group.h"
 #include "vfio/group_file.h"
@@ -16,16 +16,6 @@ namespace swiommu::vfio {
 namespace {
 
 PciBus::Placed placed(PciFunction const& function) { return {function.address(), function.number(), function.group()->number()}; }
-
-std::optional<unsigned> number_after(std::string_view text, std::string_view prefix) {
-  if (!text.starts_with(prefix)) return std::nullopt;
-  text.remove_prefix(prefix.size());
-  unsigned number = 0;
-  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size() || text.empty()) return std::nullopt;
-  if (text.size() > 1 && text[0] == '0') return std::nullopt;
-  return number;
-}
 
 }  // namespace
 
@@ -67,9 +57,12 @@ Result<std::shared_ptr<Group>> PciBus::group_of(Place const& place) {
 }
 
 // Naturally aligned, one after the other.
-std::uint64_t PciBus::place_bar(Bar const& bar) {
+Result<std::uint64_t> PciBus::place_bar(Bar const& bar) {
   std::uint64_t& next = bar.wide ? next_wide_ : next_narrow_;
   std::uint64_t const at = (next + bar.bytes - 1) & ~(bar.bytes - 1);
+  constexpr std::uint64_t narrow_end = std::uint64_t{1} << 32, wide_end = std::uint64_t{1} << 52;
+  if (at + bar.bytes > (bar.wide ? wide_end : narrow_end))
+    return fail(ENOSPC, fmt::format("there is no room for BAR {} of {:#x} bytes", bar.number, bar.bytes));
   next = at + bar.bytes;
   return at;
 }
@@ -167,10 +160,14 @@ Result<std::shared_ptr<iommufd::OpenFile>> PciBus::open_group(unsigned number) {
 }
 
 Result<std::shared_ptr<iommufd::OpenFile>> PciBus::open(std::string_view path) {
-  if (path == "/dev/iommu") return engine_->open();
-  if (path == "/dev/vfio/vfio") return engine_->open_container();
-  if (auto const number = number_after(path, "/dev/vfio/devices/vfio")) return open_device(*number);
-  if (auto const number = number_after(path, "/dev/vfio/")) return open_group(*number);
+  auto const found = DevicePath::parse(path);
+  if (!found) return fail(ENOENT, "no file of ours");
+  switch (found->kind) {
+    case DevicePath::Kind::iommu: return engine_->open();
+    case DevicePath::Kind::container: return engine_->open_container();
+    case DevicePath::Kind::device: return open_device(found->number);
+    case DevicePath::Kind::group: return open_group(found->number);
+  }
   return fail(ENOENT, "no file of ours");
 }
 

@@ -18,7 +18,11 @@ Result<std::shared_ptr<PciFunction>> PciFunction::create(Options options, MakeMo
     made->model_ = std::move(*model);
     made->description_ = made->model_->description();
     SWIOMMU_TRY(check_description(made->description_));
-    for (Bar const& bar : made->description_.bars) made->addresses_[bar.number] = made->options_.place(bar);
+    for (Bar const& bar : made->description_.bars) {
+      auto const address = made->options_.place(bar);
+      if (!address) return std::unexpected(address.error());
+      made->addresses_[bar.number] = *address;
+    }
     made->interrupts_.set_up(made->description_);
     made->configuration_ = std::make_unique<ConfigurationSpace>(made->description_, made->addresses_, made->options_.serial);
     return made;

@@ -31,8 +31,8 @@ class PciFunction final : public Slot {
     std::uint64_t serial = 0;
     std::shared_ptr<iommufd::PhysicalDevice> physical;
     std::shared_ptr<Group> group;
-    std::function<std::uint64_t(Bar const&)> place;  // where on the machine's bus a BAR is
-    std::function<void(FaultRecord const&)> faults;  // who else wants to know of them
+    std::function<Result<std::uint64_t>(Bar const&)> place;  // where on the machine's bus a BAR is
+    std::function<void(FaultRecord const&)> faults;          // who else wants to know of them
   };
   // The errors of `make`; EINVAL: the model describes no function. ENOMEM.
   static Result<std::shared_ptr<PciFunction>> create(Options options, MakeModel const& make);

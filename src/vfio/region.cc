@@ -27,9 +27,9 @@ class Transfer {
 
   Result<std::uint64_t> configuration(std::uint64_t offset, std::uint64_t length) {
     std::uint64_t const size = function_.configuration_size();
+    if (offset >= size || length > size - offset) return fail(EFAULT, fmt::format("the configuration space has {} bytes", size));
     for (std::uint64_t done = 0; done < length;) {
       std::uint64_t const at = offset + done, bytes = piece(at, length - done, 4);
-      if (at + bytes > size) return fail(EFAULT, fmt::format("the configuration space has {} bytes", size));
       SWIOMMU_TRY(move(bytes, [&](std::span<std::byte> data) -> Result<void> {
         if (writes_) function_.write_configuration(static_cast<unsigned>(at), data);
         if (!writes_) function_.read_configuration(static_cast<unsigned>(at), data);

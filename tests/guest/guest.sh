@@ -6,6 +6,7 @@
 #   guest.sh [--mode nested|mapped|shadow|amd|virtio|s390x]... [--mebibytes N]
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
+source tests/debian/packages.sh
 source tests/qemu/fetch.sh
 source tests/guest/fetch.sh
 

@@ -3,6 +3,7 @@
 # a table. With --sabotage the same for libraries that each have one defect: every one of them must fail some test.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
+source tests/debian/packages.sh
 source tests/linux/sources.sh
 source tests/linux/huge_pages.sh
 source tests/linux/results.sh

@@ -1,4 +1,4 @@
-# Sourced by conformance.sh: gets the Linux kernel's iommufd selftests from Debian's source packages and compiles them. What is fetched
+# Sourced by conformance.sh, after tests/debian/packages.sh: gets the Linux kernel's iommufd selftests from Debian's source packages and compiles them. What is fetched
 # stays in build/conformance; of a kernel only the few files are kept that the selftests are compiled from.
 
 conformance=$PWD/build/conformance
@@ -11,55 +11,41 @@ suite_of() {
   esac
 }
 
-# apt_get ARGUMENT...: apt-get with the suites we need and none of the system's, and nothing written outside build/conformance
-apt_get() {
-  local state=$conformance/apt
-  apt-get -qq -o Dir::State="$state/state" -o Dir::Cache="$state/cache" -o Dir::Etc::SourceList="$state/sources.list" \
-    -o Dir::Etc::SourceParts=- -o APT::Sandbox::User=root "$@" </dev/null
-}
-
-# update_lists: the mirrors are those that this system uses
-update_lists() {
-  local state=$conformance/apt site keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-  if [[ -e $state/updated ]]; then return; fi
-  mkdir -p "$state"/state/lists/partial "$state"/cache/archives/partial
-  site() { apt-get update --print-uris 2>/dev/null | sed -n "s@^'\(.*/$1\)/dists/.*@\1@p" | head -n 1; }
-  {
-    site=$(site debian)
-    if [[ -n $site ]]; then echo "deb [signed-by=$keyring] $site trixie-backports main"; fi
-    site=$(site debian-security)
-    if [[ -n $site ]]; then echo "deb [signed-by=$keyring] $site bookworm-security main"; fi
-  } >"$state/sources.list"
-  apt_get update >&2 && touch "$state/updated"
-}
-
-# fetch VERSION: build/conformance/linux-VERSION, with the files that matter; fails if the package is not to be had
-fetch() {
-  local version=$1 tree=$conformance/linux-$1 package=linux-source-$1 work
+# fetch_files VERSION TREE PATTERN...: build/conformance/TREE, with the files of the kernel that match; fails if the package is not to be
+# had
+fetch_files() {
+  local version=$1 tree=$conformance/$2 package=linux-source-$1 state=$conformance/apt work status=0
+  shift 2
   if [[ -e $tree/complete ]]; then return; fi
-  if ! update_lists; then return 1; fi
+  if ! debian_lists "$state" amd64 trixie-backports bookworm-security; then return 1; fi
   work=$(mktemp -d "$conformance/fetch.XXXXXX")
   say "fetching $package ($(suite_of "$version"))"
-  if ! (cd "$work" && apt_get download "$package/$(suite_of "$version")" >&2); then
-    rm -rf "$work"
-    return 1
-  fi
   rm -rf "$tree"
   mkdir -p "$tree"
-  dpkg-deb --fsys-tarfile "$work"/*.deb | tar -xO --wildcards './usr/src/*.tar.xz' | xz -dc -T0 |
-    tar -x -C "$tree" --strip-components=1 --wildcards \
-      '*/tools/testing/selftests/iommu/iommufd*' '*/tools/testing/selftests/kselftest*.h' \
-      '*/drivers/iommu/iommufd/iommufd_test.h' '*/include/uapi/linux/iommufd.h' '*/include/uapi/linux/vfio.h' \
-      '*/include/uapi/linux/stddef.h' || return 1
-  basename "$work"/*.deb >"$tree/complete"
+  if (cd "$work" && debian "$state" amd64 apt-get download "$package/$(suite_of "$version")" >&2) &&
+    dpkg-deb --fsys-tarfile "$work"/*.deb | tar -xO --wildcards './usr/src/*.tar.xz' | xz -dc -T0 |
+    tar -x -C "$tree" --strip-components=1 --wildcards "$@"; then
+    basename "$work"/*.deb >"$tree/complete"
+  else
+    status=1
+  fi
   rm -rf "$work"
+  return $status
 }
 
-# sanitise VERSION: the headers as the kernel's headers_install makes them for user space; all others are the system's
+# fetch VERSION: build/conformance/linux-VERSION
+fetch() {
+  fetch_files "$1" "linux-$1" '*/tools/testing/selftests/iommu/iommufd*' '*/tools/testing/selftests/kselftest*.h' \
+    '*/drivers/iommu/iommufd/iommufd_test.h' '*/include/uapi/linux/iommufd.h' '*/include/uapi/linux/vfio.h' \
+    '*/include/uapi/linux/stddef.h'
+}
+
+# sanitise TREE HEADER...: the headers as the kernel's headers_install makes them for user space; all others are the system's
 sanitise() {
-  local tree=$conformance/linux-$1 header
+  local tree=$conformance/$1 header
+  shift
   mkdir -p "$tree/headers/linux"
-  for header in iommufd vfio stddef; do
+  for header; do
     sed -E -e 's/([[:space:](])(__user|__force|__iomem)[[:space:]]/\1/g' \
       -e 's/(^|[[:space:](])(inline|asm|volatile)([[:space:](]|$)/\1__\2__\3/g' \
       -e '/^#include <linux\/compiler(_types)?\.h>/d' "$tree/include/uapi/linux/$header.h" >"$tree/headers/linux/$header.h"
@@ -76,7 +62,7 @@ compile() {
     flags+=(-Din_data_type=out_data_type -DIOMMU_HW_INFO_TYPE_DEFAULT=0 -DIOMMU_HW_INFO_FLAG_INPUT_TYPE=1
       -DMOCK_FLAGS_DEVICE_PASID=4 -DMOCK_PASID_WIDTH=20)
   fi
-  sanitise "$version"
+  sanitise "linux-$version" iommufd vfio stddef
   for program in iommufd iommufd_fail_nth; do
     gcc "${flags[@]}" -o "$tree/$program" "$tree/tools/testing/selftests/iommu/$program.c" -lcap || return 1
   done

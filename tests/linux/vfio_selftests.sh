@@ -4,44 +4,22 @@
 vfio_programs=(vfio_dma_mapping_test vfio_dma_mapping_mmio_test vfio_iommufd_setup_test vfio_pci_device_test
   vfio_pci_device_init_perf_test vfio_pci_driver_test vfio_pci_sriov_uapi_test)
 
-# fetch_vfio VERSION: build/conformance/vfio-VERSION, with the files that matter; fails if the package is not to be had
+# fetch_vfio VERSION: build/conformance/vfio-VERSION; the headers of drivers are what links among the selftests point to
 fetch_vfio() {
-  local version=$1 tree=$conformance/vfio-$1 package=linux-source-$1 work
-  if [[ -e $tree/complete ]]; then return; fi
-  if ! update_lists; then return 1; fi
-  work=$(mktemp -d "$conformance/fetch.XXXXXX")
-  say "fetching $package ($(suite_of "$version")) for the VFIO selftests"
-  if ! (cd "$work" && apt_get download "$package/$(suite_of "$version")" >&2); then
-    rm -rf "$work"
-    return 1
-  fi
-  rm -rf "$tree"
-  mkdir -p "$tree"
-  # the headers of the drivers are what links among the selftests point to
-  dpkg-deb --fsys-tarfile "$work"/*.deb | tar -xO --wildcards './usr/src/*.tar.xz' | xz -dc -T0 |
-    tar -x -C "$tree" --strip-components=1 --wildcards \
-      '*/tools/testing/selftests/vfio/*' '*/tools/testing/selftests/kselftest*.h' '*/tools/include/*' \
-      '*/tools/arch/x86/include/*' '*/drivers/dma/ioat/*.h' '*/drivers/dma/idxd/registers.h' \
-      '*/drivers/net/ethernet/intel/igb/e1000_*.h' '*/include/linux/pci_ids.h' \
-      '*/include/uapi/linux/iommufd.h' '*/include/uapi/linux/vfio.h' '*/include/uapi/linux/stddef.h' \
-      '*/include/uapi/linux/idxd.h' ||
-    return 1
-  basename "$work"/*.deb >"$tree/complete"
-  rm -rf "$work"
+  fetch_files "$1" "vfio-$1" '*/tools/testing/selftests/vfio/*' '*/tools/testing/selftests/kselftest*.h' '*/tools/include/*' \
+    '*/tools/arch/x86/include/*' '*/drivers/dma/ioat/*.h' '*/drivers/dma/idxd/registers.h' \
+    '*/drivers/net/ethernet/intel/igb/e1000_*.h' '*/include/linux/pci_ids.h' '*/include/uapi/linux/iommufd.h' \
+    '*/include/uapi/linux/vfio.h' '*/include/uapi/linux/stddef.h' '*/include/uapi/linux/idxd.h'
 }
 
 # compile_vfio VERSION: build/conformance/vfio-VERSION/PROGRAM, from sources as they are; each gets the function's address as its
 # last argument, or from VFIO_SELFTESTS_BDF
 compile_vfio() {
-  local version=$1 tree=$conformance/vfio-$1 program header
+  local version=$1 tree=$conformance/vfio-$1 program
   local selftests=$tree/tools/testing/selftests
   local -a library flags
   if [[ -e $tree/compiled ]]; then return; fi
-  mkdir -p "$tree/headers/linux"
-  for header in iommufd vfio stddef idxd; do
-    sed -E -e 's/([[:space:](])(__user|__force|__iomem)[[:space:]]/\1/g' -e '/^#include <linux\/compiler(_types)?\.h>/d' \
-      "$tree/include/uapi/linux/$header.h" >"$tree/headers/linux/$header.h"
-  done
+  sanitise "vfio-$version" iommufd vfio stddef idxd
   flags=(-D_GNU_SOURCE= -O2 -w "-I$tree/headers" "-I$selftests/vfio/lib/include" "-I$tree/tools/include" "-I$selftests")
   # 7.2.y got lines of later selftests without the macro that they use
   if ! grep -q 'define calloc_assert' "$selftests/vfio/lib/include/libvfio/assert.h"; then flags+=(-Dcalloc_assert=calloc); fi

@@ -3,6 +3,7 @@
 # same result. Exit status 0: they agree, but for what is known to be wrong in QEMU.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
+source tests/debian/packages.sh
 source tests/qemu/fetch.sh
 oracle=$PWD/build/oracle
 

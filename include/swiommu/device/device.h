@@ -129,9 +129,8 @@ class Device : public std::enable_shared_from_this<Device> {
   // The next one is built here; empty, with room for what is attached less one, so that detach() needs no memory.
   std::unique_ptr<Attachments> spare_ SWIOMMU_GUARDED_BY(mutex_) = std::make_unique<Attachments>();
   std::atomic<Attachments const*> attachments_{owned_.get()};
-  std::vector<KeptTranslations*> kept_ SWIOMMU_GUARDED_BY(mutex_);  // by each of the ports
   std::vector<Port*> ports_ SWIOMMU_GUARDED_BY(mutex_);
-  std::vector<Epoch*> epochs_ SWIOMMU_GUARDED_BY(mutex_);  // of each of them
+  std::vector<Epoch*> epochs_ SWIOMMU_GUARDED_BY(mutex_);  // of each of them, to be waited for
   DmaCounts closed_ SWIOMMU_GUARDED_BY(mutex_);            // by ports that are closed
   std::unique_ptr<PageWaits> const page_waits_;
 };

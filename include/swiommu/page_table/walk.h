@@ -24,7 +24,7 @@ struct Walk {
   [[nodiscard]] bool ok() const { return reason == Reason::none; }
 };
 
-// A table of level 0 that was met in a walk and fills a page, for whoever walks there again.
+// A table of level 0 that was met in a walk and fills a page, for whoever walks there again: what a paging-structure cache holds.
 struct LowestTable {
   static constexpr unsigned bytes_lg2 = 12, inputs_lg2 = 21;  // 512 words, for 4 KiB each
 

@@ -2,7 +2,8 @@
  * container are in vfio_type1.h, which comes with this one. Left out: what only other kinds of devices have (graphics planes,
  * CCW, NVLink), and the data of migration.
  *
- * Every structure begins with argsz: the bytes that the caller has room for. Of what it is too short for nothing is written. */
+ * Every structure that an ioctl takes begins with argsz: the bytes that the caller has room for. Of what it is too short for
+ * nothing is written. */
 #ifndef SWIOMMU_UAPI_VFIO_H
 #define SWIOMMU_UAPI_VFIO_H
 

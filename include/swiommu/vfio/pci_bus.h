@@ -73,7 +73,8 @@ class PciBus {
 
     bool operator==(Placed const&) const = default;
   };
-  // EEXIST: there is a function. ENOSPC: no bus is left. EINVAL: the model describes no function; the errors of `make`. ENOMEM.
+  // EEXIST: there is a function. ENOSPC: no bus, or no place for a BAR, is left. EINVAL: the model describes no function; the
+  // errors of `make`. ENOMEM.
   Result<Placed> add(Place const& place, MakeModel const& make);
 
   // All of them, in the order of their numbers. May throw std::bad_alloc.
@@ -116,7 +117,7 @@ class PciBus {
 
   Result<PciAddress> choose_address(Place const& place) const SWIOMMU_REQUIRES(mutex_);
   Result<std::shared_ptr<Group>> group_of(Place const& place) SWIOMMU_REQUIRES(mutex_);
-  std::uint64_t place_bar(Bar const& bar) SWIOMMU_REQUIRES(mutex_);
+  Result<std::uint64_t> place_bar(Bar const& bar) SWIOMMU_REQUIRES(mutex_);
   [[nodiscard]] std::shared_ptr<PciFunction> function(unsigned number) const;
 
   std::shared_ptr<iommufd::Engine> const engine_;

@@ -13,9 +13,9 @@ namespace {
 constexpr std::uint64_t longest = 16 << 20;  // that an operation takes
 
 Result<std::shared_ptr<AccessFile>> find(TestCall const& call) {
-  auto access = std::dynamic_pointer_cast<AccessFile>(call.caller().open_file(static_cast<int>(call.arguments().id)));
+  auto access =
+      std::dynamic_pointer_cast<AccessFile>(call.file().open_file(call.caller(), static_cast<int>(call.arguments().id)));
   if (!access) return fail(EBADFD, fmt::format("descriptor {} is no access", call.arguments().id));
-  call.file().keep_until_unlocked(access);
   return access;
 }
 

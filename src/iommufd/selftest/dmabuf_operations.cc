@@ -19,7 +19,7 @@ Result<std::uint64_t> dmabuf_get(TestCall const& call) {
 
 Result<void> dmabuf_revoke(TestCall const& call) {
   auto const [descriptor, revoked] = call.arguments().dmabuf_revoke;
-  auto const file = call.caller().open_file(descriptor);
+  auto const file = call.file().open_file(call.caller(), descriptor);
   if (!file && !call.caller().borrow(descriptor)) return fail(EBADF, "no such descriptor");
   auto const buffer = std::dynamic_pointer_cast<DeviceBuffer>(file);
   if (!buffer) return fail(EINVAL, "the descriptor is no device's buffer");

@@ -13,37 +13,18 @@
 
 namespace swiommu::run {
 
-namespace {
-
-// "0" to "4294967295", as Linux writes numbers.
-std::optional<unsigned> number(char const* text) {
-  unsigned long long value = 0;
-  if (*text == 0 || (*text == '0' && text[1] != 0)) return {};
-  for (; *text != 0; text++) {
-    if (*text < '0' || *text > '9') return {};
-    value = value * 10 + static_cast<unsigned>(*text - '0');
-    if (value > 0xffffffffU) return {};
-  }
-  return static_cast<unsigned>(value);
-}
-
-}  // namespace
-
-OurPath our_path(char const* path) {
-  using enum OurPath::Kind;
+std::optional<DevicePath> our_path(char const* path) {
   // The headers say that the path is never null, which the compiler would believe.
   asm volatile("" : "+r"(path));
   if (path == nullptr || std::strncmp(path, "/dev/", 5) != 0) return {};
-  if (std::strcmp(path, "/dev/iommu") == 0) return {iommu};
-  if (std::strncmp(path, "/dev/vfio/", 10) != 0) return {};
-  if (std::strcmp(path, "/dev/vfio/vfio") == 0) return {container};
+  auto const found = DevicePath::parse(path);
+  if (!found) return {};
   // Devices have the numbers from 0 on, and are each in a group, from 1 on.
-  if (std::strncmp(path, "/dev/vfio/devices/vfio", 22) == 0) {
-    auto const found = number(path + 22);
-    return found && *found < count_of_devices() ? OurPath{device, *found} : OurPath{};
+  switch (found->kind) {
+    case DevicePath::Kind::device: return found->number < count_of_devices() ? found : std::nullopt;
+    case DevicePath::Kind::group: return found->number - 1 < count_of_devices() ? found : std::nullopt;
+    default: return found;
   }
-  auto const found = number(path + 10);
-  return found && *found > 0 && *found <= count_of_devices() ? OurPath{group, *found} : OurPath{};
 }
 
 namespace {

@@ -34,16 +34,16 @@ constexpr unsigned container_minor = 196;
 // As PciBus::DeviceNumbers has them.
 constexpr swiommu::vfio::PciBus::DeviceNumbers vfio_numbers;
 
-dev_t number_of(OurPath path) {
+dev_t number_of(DevicePath path) {
   switch (path.kind) {
-    case OurPath::Kind::container: return makedev(misc_major, container_minor);
-    case OurPath::Kind::device: return makedev(vfio_numbers.devices_major, path.number);
-    case OurPath::Kind::group: return makedev(vfio_numbers.groups_major, path.number);
+    case DevicePath::Kind::container: return makedev(misc_major, container_minor);
+    case DevicePath::Kind::device: return makedev(vfio_numbers.devices_major, path.number);
+    case DevicePath::Kind::group: return makedev(vfio_numbers.groups_major, path.number);
     default: return makedev(misc_major, iommu_minor);
   }
 }
 
-int describe(struct stat& status, OurPath path) {
+int describe(struct stat& status, DevicePath path) {
   std::memset(&status, 0, sizeof status);
   status.st_mode = S_IFCHR | 0666;
   status.st_nlink = 1;
@@ -54,12 +54,12 @@ int describe(struct stat& status, OurPath path) {
 
 int access_of_ours(int mode) { return static_cast<int>(answer((mode & X_OK) != 0 ? -EACCES : 0)); }
 
-// What an open descriptor of ours is said to be; none: it is not ours.
-OurPath ours_behind(int descriptor) {
+// What an open descriptor of ours is said to be; nothing: it is not ours.
+std::optional<DevicePath> ours_behind(int descriptor) {
   if (!table().has(descriptor) || table().internal(descriptor)) return {};
   Reference const held = table().find(descriptor);
-  OurPath const path = held ? our_path(held->name()) : OurPath{};
-  return path ? path : OurPath{OurPath::Kind::iommu};
+  auto const path = held ? our_path(held->name()) : std::nullopt;
+  return path ? path : DevicePath{DevicePath::Kind::iommu};
 }
 
 }  // namespace
@@ -68,25 +68,25 @@ static_assert(sizeof(struct stat) == sizeof(struct stat64));
 
 // NOLINTBEGIN(bugprone-macro-parentheses): the arguments have theirs
 // A name that takes a path, with whatever comes before and after it in `parameters`.
-#define SWIOMMU_STAT_OF_PATH(name, parameters, arguments)                    \
-  SWIOMMU_EXPORTED(name, run_##name)                                         \
-  extern "C" int run_##name parameters {                                     \
-    if (OurPath const ours = our_path(path)) return describe(*status, ours); \
-    return SWIOMMU_NEXT(name, run_##name) arguments;                         \
+#define SWIOMMU_STAT_OF_PATH(name, parameters, arguments)                  \
+  SWIOMMU_EXPORTED(name, run_##name)                                       \
+  extern "C" int run_##name parameters {                                   \
+    if (auto const ours = our_path(path)) return describe(*status, *ours); \
+    return SWIOMMU_NEXT(name, run_##name) arguments;                       \
   }
-#define SWIOMMU_STAT_OF_DESCRIPTOR(name, parameters, arguments)                       \
-  SWIOMMU_EXPORTED(name, run_##name)                                                  \
-  extern "C" int run_##name parameters {                                              \
-    if (OurPath const ours = ours_behind(descriptor)) return describe(*status, ours); \
-    return SWIOMMU_NEXT(name, run_##name) arguments;                                  \
-  }
-#define SWIOMMU_STAT_AT(name, parameters, arguments)                                \
+#define SWIOMMU_STAT_OF_DESCRIPTOR(name, parameters, arguments)                     \
   SWIOMMU_EXPORTED(name, run_##name)                                                \
   extern "C" int run_##name parameters {                                            \
-    if (OurPath const ours = our_path(path)) return describe(*status, ours);        \
-    if ((flags & AT_EMPTY_PATH) != 0)                                               \
-      if (OurPath const ours = ours_behind(folder)) return describe(*status, ours); \
+    if (auto const ours = ours_behind(descriptor)) return describe(*status, *ours); \
     return SWIOMMU_NEXT(name, run_##name) arguments;                                \
+  }
+#define SWIOMMU_STAT_AT(name, parameters, arguments)                              \
+  SWIOMMU_EXPORTED(name, run_##name)                                              \
+  extern "C" int run_##name parameters {                                          \
+    if (auto const ours = our_path(path)) return describe(*status, *ours);        \
+    if ((flags & AT_EMPTY_PATH) != 0)                                             \
+      if (auto const ours = ours_behind(folder)) return describe(*status, *ours); \
+    return SWIOMMU_NEXT(name, run_##name) arguments;                              \
   }
 // NOLINTEND(bugprone-macro-parentheses)
 
@@ -132,7 +132,7 @@ int run_faccessat(int folder, char const* path, int mode, int flags) {
 }
 
 int run_statx(int folder, char const* path, int flags, unsigned mask, struct statx* status) {
-  OurPath ours = our_path(path);
+  auto ours = our_path(path);
   if (!ours && (flags & AT_EMPTY_PATH) != 0) ours = ours_behind(folder);
   if (!ours) return SWIOMMU_NEXT(statx, run_statx)(folder, Redirected(path).path(), flags, mask, status);
   std::memset(status, 0, sizeof *status);
@@ -140,7 +140,7 @@ int run_statx(int folder, char const* path, int flags, unsigned mask, struct sta
   status->stx_blksize = 4096;
   status->stx_nlink = 1;
   status->stx_mode = S_IFCHR | 0666;
-  status->stx_rdev_major = major(number_of(ours));
-  status->stx_rdev_minor = minor(number_of(ours));
+  status->stx_rdev_major = major(number_of(*ours));
+  status->stx_rdev_minor = minor(number_of(*ours));
   return 0;
 }

@@ -5,60 +5,26 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <atomic>
-#include <cstdlib>
 #include <cstring>
-#include <optional>
 #include <string_view>
 
 #include "run/environment.h"
 #include "run/kernel_call.h"
 #include "run/preload/exported.h"
 #include "run/preload/next.h"
+#include "run/remembered_variable.h"
 
 namespace swiommu::run {
 namespace {
 
-// The launcher's folder, as the environment had it when it was looked for first.
-class Folder {
- public:
-  [[nodiscard]] std::string_view path() {
-    switch (state_.load(std::memory_order_acquire)) {
-      case known: return {path_.data(), length_};
-      case absent: return {};
-      default: return read();
-    }
-  }
-
- private:
-  enum State : int { unknown, reading, known, absent };
-
-  std::string_view read() {
-    char const* const folder = std::getenv(sysfs_variable);
-    std::string_view const text = folder == nullptr ? "" : folder;
-    int expected = unknown;
-    if (!state_.compare_exchange_strong(expected, reading)) return text;
-    if (text.empty() || text.size() >= path_.size()) {
-      state_.store(absent, std::memory_order_release);
-      return {};
-    }
-    length_ = text.copy(path_.data(), text.size());
-    state_.store(known, std::memory_order_release);
-    return text;
-  }
-
-  std::atomic<int> state_ = unknown;
-  std::size_t length_ = 0;
-  std::array<char, 512> path_{};
-};
-constinit Folder launchers_folder;
+constinit RememberedVariable launchers_folder(sysfs_variable);
 
 }  // namespace
 
 void Redirected::look() {
   asm volatile("" : "+r"(path_));  // the headers say that it is never null
   if (path_ == nullptr || std::strncmp(path_, "/sys", 4) != 0 || (path_[4] != '/' && path_[4] != 0)) return;
-  std::string_view const folder = launchers_folder.path();
+  std::string_view const folder = launchers_folder.value();
   std::size_t const length = std::strlen(path_) + 1;
   if (folder.empty() || folder.size() + length > moved_.size()) return;
   folder.copy(moved_.data(), folder.size());
@@ -75,7 +41,7 @@ void Redirected::look() {
 }
 
 void hide_folder(char* path) {
-  std::string_view const folder = launchers_folder.path();
+  std::string_view const folder = launchers_folder.value();
   if (!folder.empty() && std::string_view(path).starts_with(folder))
     std::memmove(path, path + folder.size(), std::strlen(path + folder.size()) + 1);
 }

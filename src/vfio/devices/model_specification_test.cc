@@ -47,6 +47,9 @@ TEST(VfioModelSpecification, RefusesWhatNobodyCanHaveMeant) {
   EXPECT_THAT(refusal("nvme:x,read-only=1"), HasSubstr("read-only has no value"));
   for (auto const* const size : {"-1", "1Q", "M", "0", "99999999999T", "1 M", "0x1000"})
     EXPECT_THAT(refusal(std::string("nvme:x,size=") + size), HasSubstr("not a number")) << size;
+  EXPECT_THAT(refusal("nvme:x,block-size=1024"), HasSubstr("blocks have 512 or 4096 bytes"));
+  EXPECT_THAT(refusal("nvme:x,size=1048577"), HasSubstr("no multiple of blocks of 512 bytes"));
+  EXPECT_THAT(refusal("nvme:x,size=1048576,namespace=y,block-size=4096"), "accepted");
   EXPECT_THAT(refusal("nvme:x,queues=0"), HasSubstr("not a number from 1 to 1023"));
   EXPECT_THAT(refusal("nvme:x,address=1:2"), HasSubstr("an address is like 0000:01:00.0"));
   EXPECT_THAT(refusal("ioat:x"), HasSubstr("ioat has options only: ioat,NAME=VALUE"));

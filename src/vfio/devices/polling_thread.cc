@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -31,6 +32,15 @@ void PollingThread::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+bool PollingThread::guarded_turn() {
+  try {
+    return turn_();
+  } catch (std::bad_alloc const&) {
+    std::this_thread::yield();
+    return true;
+  }
+}
+
 void PollingThread::run() {
   ::pthread_setname_np(::pthread_self(), "swiommu");  // for those who look at threads
   unsigned idle = 0;
@@ -39,14 +49,15 @@ void PollingThread::run() {
   while (!stopping_.load()) {
     std::uint64_t const seen = wakeup_.count();
     if (stopping_.load()) return;  // it may have been set, and counted, in between
-    if (turn_()) {
+    if (guarded_turn()) {
       idle = 0;
       pause = shortest_pause;
     } else if (!polls_()) {
+      idle = 0;
+      pause = shortest_pause;
       // what was written just before the end of polling is looked for once more
       if (!std::exchange(polled, false)) wakeup_.wait(seen);
-    } else if (idle < spins) {
-      polled = true;
+    } else if (polled = true; idle < spins) {
       idle++;
       std::this_thread::yield();
     } else {

@@ -1,9 +1,12 @@
 // A thread that works when it is woken, and looks by itself while registers are mapped.
 #pragma once
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <thread>
+#include <utility>
 
 #include "swiommu/base/mutex.h"
 #include "swiommu/base/result.h"
@@ -41,7 +44,7 @@ class Wakeup {
 class PollingThread {
  public:
   // `turn` does what there is to do, or a part of it, and says whether there was anything; `polls` whether there may be
-  // something to do that nobody wakes for.
+  // something to do that nobody wakes for. A turn for which there is no memory is taken again.
   PollingThread(Wakeup& wakeup, std::function<bool()> turn, std::function<bool()> polls)
       : wakeup_(wakeup), turn_(std::move(turn)), polls_(std::move(polls)) {}
   ~PollingThread() { stop(); }
@@ -55,6 +58,7 @@ class PollingThread {
 
  private:
   void run();
+  bool guarded_turn();
 
   Wakeup& wakeup_;
   std::function<bool()> const turn_, polls_;

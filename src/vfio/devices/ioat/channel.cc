@@ -1,7 +1,6 @@
 #include "vfio/devices/ioat/channel.h"
 
 #include <algorithm>
-#include <new>
 
 #include "swiommu/base/bits.h"
 
@@ -22,7 +21,7 @@ Channel::Channel(Shared& shared, unsigned number, std::unique_ptr<Port> port)
       number_(number),
       port_(std::move(port)),
       buffer_(piece_bytes),
-      control_(shared.memory->word(base_of(number) + offset::chanctrl)),
+      control_(shared.memory->word<std::uint64_t>(base_of(number) + offset::chanctrl)),
       registers_(*shared.memory, base_of(number)),
       thread_(wakeup_, [this] { return turn(); }, [this] { return shared_.memory->mapped(); }) {}
 
@@ -42,6 +41,7 @@ void Channel::write(std::uint64_t word, std::uint64_t value, std::uint64_t bytes
 void Channel::reset() {
   Lock const lock(mutex_);
   registers_.reset();
+  interrupt_writes_ = shared_.general.look();  // what was written before arms nothing after
 }
 
 bool Channel::attend() {
@@ -65,11 +65,7 @@ bool Channel::turn() {
     job = registers_.job();
   }
   Descriptor descriptor;
-  try {
-    if (auto const errors = run(job, descriptor)) finish(job, descriptor, *errors);
-  } catch (std::bad_alloc const&) {
-    std::this_thread::yield();  // and again
-  }
+  if (auto const errors = run(job, descriptor)) finish(job, descriptor, *errors);
   return true;
 }
 

@@ -81,8 +81,8 @@ void Engine::on_bus_master(bool enabled) {
 void Engine::reset() {
   shared_.gate.close();
   shared_.memory->clear();
+  shared_.general.reset();  // before the channels, which ask it what was written
   for (Channel& each : channels_) each.reset();
-  shared_.general.reset();
   shared_.gate.open();
 }
 

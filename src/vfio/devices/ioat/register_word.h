@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdint>
 
-#include "vfio/devices/ioat/register_memory.h"
+#include "vfio/devices/register_memory.h"
 
 namespace swiommu::vfio::ioat {
 
@@ -21,7 +21,7 @@ class RegisterWord {
   RegisterWord(RegisterMemory const& memory, std::uint64_t offset, Fields const& fields)
       : memory_(memory), offset_(offset), fields_(fields) {}
 
-  [[nodiscard]] std::uint64_t raw() const { return memory_.word(offset_).load(std::memory_order_acquire); }
+  [[nodiscard]] std::uint64_t raw() const { return memory_.word<std::uint64_t>(offset_).load(std::memory_order_acquire); }
 
   // What was written through a mapping since anything was put.
   [[nodiscard]] Write written() const {
@@ -37,7 +37,7 @@ class RegisterWord {
     if (raw() != shown_) show(shown_);
   }
   void reset(std::uint64_t value) {
-    memory_.word(offset_).store(value);
+    memory_.word<std::uint64_t>(offset_).store(value);
     shown_ = value;
   }
 
@@ -52,7 +52,7 @@ class RegisterWord {
     std::uint64_t now = raw();
     for (;;) {
       std::uint64_t const kept = differing(now, seen);
-      if (memory_.word(offset_).compare_exchange_weak(now, (now & kept) | (value & ~kept))) break;
+      if (memory_.word<std::uint64_t>(offset_).compare_exchange_weak(now, (now & kept) | (value & ~kept))) break;
     }
     shown_ = value;
   }

@@ -11,20 +11,18 @@ namespace swiommu::vfio::nvme {
 
 Outcome AdminCommands::run(Command const& command, SubmissionQueue const& queue) {
   // 4.2: admin commands name memory by PRPs, over PCI Express.
-  bool const plain = !command.fused() && command.names() == Command::Names::prp;
-  Status const field = plain ? status::success : status::invalid_field;
+  if (command.fused() || command.names() != Command::Names::prp) return {status::invalid_field};
   switch (static_cast<AdminOpcode>(command.opcode)) {
-    case AdminOpcode::delete_submission_queue: return {field.ok() ? delete_submission_queue(state_, command) : field};
-    case AdminOpcode::create_submission_queue: return {field.ok() ? create_submission_queue(state_, command) : field};
-    case AdminOpcode::delete_completion_queue: return {field.ok() ? delete_completion_queue(state_, command) : field};
-    case AdminOpcode::create_completion_queue: return {field.ok() ? create_completion_queue(state_, command) : field};
-    case AdminOpcode::get_log_page: return {field.ok() ? get_log_page(command) : field};
-    case AdminOpcode::identify: return {field.ok() ? identify_to_host(command) : field};
-    case AdminOpcode::abort: return field.ok() ? abort(command, queue) : Outcome{field};
-    case AdminOpcode::set_features: return field.ok() ? set_features(command) : Outcome{field};
-    case AdminOpcode::get_features: return field.ok() ? state_.features.get(command) : Outcome{field};
+    case AdminOpcode::delete_submission_queue: return {delete_submission_queue(state_, command)};
+    case AdminOpcode::create_submission_queue: return {create_submission_queue(state_, command)};
+    case AdminOpcode::delete_completion_queue: return {delete_completion_queue(state_, command)};
+    case AdminOpcode::create_completion_queue: return {create_completion_queue(state_, command)};
+    case AdminOpcode::get_log_page: return {get_log_page(command)};
+    case AdminOpcode::identify: return {identify_to_host(command)};
+    case AdminOpcode::abort: return abort(command, queue);
+    case AdminOpcode::set_features: return set_features(command);
+    case AdminOpcode::get_features: return state_.features.get(command);
     case AdminOpcode::asynchronous_event_request:
-      if (!field.ok()) return {field};
       if (!state_.events.request(command.id)) return {status::too_many_event_requests};
       return {.later = true};
   }
@@ -59,8 +57,12 @@ Status AdminCommands::get_log_page(Command const& command) {
 }
 
 Outcome AdminCommands::set_features(Command const& command) {
+  bool const cached = state_.features.write_cache();
   Outcome const outcome = state_.features.set(command, state_.queues.any_for_io());
-  bool const threshold = (command.cdw10 & 0xff) == 0x04;
+  // What was written while the cache was on is kept when it is off.
+  if (cached && !state_.features.write_cache())
+    if (Status const flushed = state_.flush(); !flushed.ok()) return {flushed};
+  bool const threshold = feature_of(command) == Feature::temperature_threshold;
   if (outcome.status.ok() && threshold && state_.features.temperature_warning() && state_.features.temperature_events())
     state_.events.add(event::temperature_threshold);
   return outcome;
@@ -80,7 +82,7 @@ Outcome AdminCommands::abort(Command const& command, SubmissionQueue const& queu
   return {status::success, aborted};
 }
 
-bool AdminCommands::deliver(SubmissionQueue& queue) {
+bool AdminCommands::deliver_event(SubmissionQueue& queue) {
   if (!state_.events.deliverable()) return false;
   Lock const running(queue.running);
   Gate::Pass const pass(state_.gate);

@@ -11,8 +11,8 @@ class AdminCommands {
   AdminCommands(State& state, HostMemory& memory) : state_(state), memory_(memory) {}
   // Of queue 0.
   Outcome run(Command const& command, SubmissionQueue const& queue);
-  // Completes a request with an event, if there are both and there is room.
-  bool deliver(SubmissionQueue& queue);
+  // Completes a request with an event, if there are both and there is room. Takes the queue's `running`.
+  bool deliver_event(SubmissionQueue& queue);
 
  private:
   Outcome set_features(Command const& command);

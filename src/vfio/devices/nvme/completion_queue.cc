@@ -59,8 +59,8 @@ bool CompletionQueue::ring(std::uint32_t head) {
 }
 
 bool CompletionQueue::look() {
-  std::uint32_t const head = doorbell_.load();
   Lock const lock(mutex_);
+  std::uint32_t const head = doorbell_.load();  // locked, as reserve() does it: an older head after a newer one would be wrong
   if (move_head(head)) return true;
   doorbell_.take_back(head, head_);
   return false;

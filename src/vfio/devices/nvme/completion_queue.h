@@ -27,7 +27,7 @@ class CompletionQueue {
 
   [[nodiscard]] CompletionQueueOptions const& options() const { return options_; }
 
-  // A place for one completion; false if there is none until the host moves the head on, which free() then tells once.
+  // A place for one completion; false if there is none until the host moves the head on, which freed() then tells once.
   [[nodiscard]] bool reserve();
   void give_back();
   // Into the place that was reserved. False: DMA met a fault.
@@ -37,6 +37,11 @@ class CompletionQueue {
   [[nodiscard]] bool ring(std::uint32_t head);
   // Looks at the doorbell that a mapping may have written. As ring().
   [[nodiscard]] bool look();
+  // The queue is deleted: its doorbell is nobody's.
+  void close() {
+    Lock const lock(mutex_);
+    doorbell_.store(0);
+  }
   [[nodiscard]] bool empty() const;
   // True once after the head has moved on since reserve() found no place.
   [[nodiscard]] bool freed();

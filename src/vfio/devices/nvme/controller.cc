@@ -1,24 +1,11 @@
 #include "vfio/devices/nvme/controller.h"
 
-#include <new>
-
 #include "vfio/devices/nvme/run_command.h"
 
 namespace swiommu::vfio::nvme {
 namespace {
 
 constexpr unsigned burst = 8;  // commands of one queue until it is the turn of the next
-
-// A turn of a thread. Without memory it is taken again.
-template <class Turn>
-bool guarded_turn(Turn&& turn) {
-  try {
-    return turn();
-  } catch (std::bad_alloc const&) {
-    std::this_thread::yield();
-    return true;
-  }
-}
 
 }  // namespace
 
@@ -32,15 +19,13 @@ Result<std::unique_ptr<Controller>> Controller::create(std::unique_ptr<State> st
   if (!self.bus_master_) shared.gate.close();
 
   auto const mapped = [&shared] { return shared.registers.memory()->mapped(); };
-  self.threads_.emplace_back(
-      shared.control_wakeup, [&self] { return guarded_turn([&] { return self.control_turn(); }); }, mapped);
+  self.threads_.emplace_back(shared.control_wakeup, [&self] { return self.control_turn(); }, mapped);
   for (unsigned number = 0; number < shared.options.io_threads; number++) {
     auto its_port = shared.slot.open_port();
     if (!its_port) return std::unexpected(std::move(its_port).error());
     Worker& worker = self.workers_.emplace_back(shared, std::move(*its_port));
     self.threads_.emplace_back(
-        shared.worker_wakeups[number],
-        [&self, &worker, number] { return guarded_turn([&] { return self.worker_turn(worker, number); }); },
+        shared.worker_wakeups[number], [&self, &worker, number] { return self.worker_turn(worker, number); },
         [&worker, mapped] { return !worker.queues.empty() && mapped(); });
   }
   for (PollingThread& each : self.threads_) SWIOMMU_TRY(each.start());
@@ -48,6 +33,7 @@ Result<std::unique_ptr<Controller>> Controller::create(std::unique_ptr<State> st
 }
 
 Controller::~Controller() {
+  state_->gate.close();  // so that nobody begins a command any more
   for (PollingThread& each : threads_) each.stop();
 }
 
@@ -126,7 +112,7 @@ bool Controller::look_at_configuration() {
   }
   // 7.6.2.
   if (configuration.shutdown() != 0 && (state_->registers.status() & csts::shutdown_complete) == 0) {
-    for (auto const& ns : state_->namespaces) (void)ns->flush();
+    (void)state_->flush();
     state_->registers.add_status(csts::shutdown_complete);
     changed = true;
   }
@@ -142,7 +128,7 @@ bool Controller::control_turn() {
   }
   auto const queue = state_->queues.submission(0);
   if (!queue) return worked;
-  if (admin_.deliver(*queue)) worked = true;
+  if (admin_.deliver_event(*queue)) worked = true;
   if (run_next(*state_, *queue, admin_memory_, [&](Command const& command) { return admin_.run(command, *queue); }))
     worked = true;
   return worked;

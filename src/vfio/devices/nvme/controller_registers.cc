@@ -71,7 +71,7 @@ void Controller::ring(std::uint64_t at, std::uint32_t value) {
 void Controller::look_at_mapping() {
   Registers& registers = state_->registers;
   registers.publish();
-  auto const taken = [&](std::uint64_t at) { return registers.memory()->word(at).exchange(0); };
+  auto const taken = [&](std::uint64_t at) { return registers.memory()->word<std::uint32_t>(at).exchange(0); };
   if (registers.raw(offset::intms) != 0) state_->interrupts.set_mask(taken(offset::intms), 0, state_->queues);
   if (registers.raw(offset::intmc) != 0) state_->interrupts.set_mask(0, taken(offset::intmc), state_->queues);
   if (!registers.running()) return;

@@ -8,22 +8,6 @@
 namespace swiommu::vfio::nvme {
 namespace {
 
-// 5.21.1.
-enum class Feature : std::uint8_t {
-  arbitration = 0x01,
-  power_management = 0x02,
-  temperature_threshold = 0x04,
-  error_recovery = 0x05,
-  volatile_write_cache = 0x06,
-  number_of_queues = 0x07,
-  interrupt_coalescing = 0x08,
-  interrupt_vector_configuration = 0x09,
-  write_atomicity = 0x0a,
-  asynchronous_event_configuration = 0x0b,
-};
-
-Feature feature_of(Command const& command) { return static_cast<Feature>(command.cdw10 & 0xff); }
-
 // What Select 3 asks for (5.13.1): bit 2 changeable, bit 1 of one namespace, bit 0 saveable.
 constexpr std::uint32_t capabilities_of(Feature feature) { return feature == Feature::error_recovery ? 6 : 4; }
 
@@ -102,11 +86,14 @@ Outcome Features::set_error_recovery(std::uint32_t nsid, std::uint32_t value) {
 
 Outcome Features::get(Command const& command) const {
   Feature const feature = feature_of(command);
+  unsigned const select = command.cdw10 >> 8 & 7;
+  if (select == 0) {
+    Lock const lock(mutex_);
+    return read(values_, command);
+  }
   Values defaults;
   defaults.start(limits_);
-  Lock const lock(mutex_);
-  switch (command.cdw10 >> 8 & 7) {
-    case 0: return read(values_, command);
+  switch (select) {
     case 1:
     case 2: return read(defaults, command);  // nothing is saved, so the saved values are the default ones
     case 3: {

@@ -9,6 +9,22 @@
 
 namespace swiommu::vfio::nvme {
 
+// 5.21.1.
+enum class Feature : std::uint8_t {
+  arbitration = 0x01,
+  power_management = 0x02,
+  temperature_threshold = 0x04,
+  error_recovery = 0x05,
+  volatile_write_cache = 0x06,
+  number_of_queues = 0x07,
+  interrupt_coalescing = 0x08,
+  interrupt_vector_configuration = 0x09,
+  write_atomicity = 0x0a,
+  asynchronous_event_configuration = 0x0b,
+};
+
+inline Feature feature_of(Command const& command) { return static_cast<Feature>(command.cdw10 & 0xff); }
+
 // Threads: any.
 class Features {
  public:

@@ -32,7 +32,8 @@ Status HostMemory::locate(Command const& command, std::uint64_t length, unsigned
 }
 
 void HostMemory::add(std::uint64_t iova, std::uint64_t length) {
-  if (!segments_.empty() && segments_.back().iova + segments_.back().length == iova)
+  // None goes on at 0 after the last page there is.
+  if (iova != 0 && !segments_.empty() && segments_.back().iova + segments_.back().length == iova)
     segments_.back().length += length;
   else
     segments_.push_back({iova, length});

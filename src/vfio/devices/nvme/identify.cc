@@ -7,6 +7,7 @@
 #include "vfio/devices/nvme/async_events.h"
 #include "vfio/devices/nvme/error_log.h"
 #include "vfio/devices/nvme/features.h"
+#include "vfio/devices/nvme/registers.h"
 
 namespace swiommu::vfio::nvme {
 namespace {
@@ -19,10 +20,10 @@ void identify_controller(PciIdentity const& pci, NvmeOptions const& options, Dat
   page.put_text(24, 40, options.model);
   page.put_text(64, 8, firmware_revision);
   page.put(77, static_cast<std::uint8_t>(options.mdts));
-  page.put(80, std::uint32_t{0x00010400});  // version
-  page.put(92, std::uint32_t{1u << 8});     // OAES: a changed namespace list
-  page.put(111, std::uint8_t{1});           // an I/O controller
-  page.put(258, std::uint8_t{3});           // ACL, from 0
+  page.put(80, specification_version);
+  page.put(92, std::uint32_t{1u << 8});  // OAES: a changed namespace list
+  page.put(111, std::uint8_t{1});        // an I/O controller
+  page.put(258, std::uint8_t{3});        // ACL, from 0
   page.put(259, static_cast<std::uint8_t>(AsyncEvents::most_requests - 1));
   page.put(260, std::uint8_t{3});  // FRMW: one slot, read only
   page.put(261, std::uint8_t{6});  // LPA: commands and effects; offsets and long lengths

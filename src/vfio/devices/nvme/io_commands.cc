@@ -54,6 +54,9 @@ Outcome IoCommands::run_on_blocks(Command const& command, Blocks const& blocks) 
   if (opcode_of(command) == NvmOpcode::write && (command.cdw12 >> 20 & 15) != 0) return {status::invalid_field};  // a directive
   if (!blocks.ns.contains(blocks.start, blocks.count)) return {status::lba_out_of_range};
   if (changes && blocks.ns.read_only()) return {status::write_protected};
+  // 6.9: what is read with FUA is committed before.
+  if (!changes && (command.cdw12 & force_unit_access) != 0)
+    if (Status const flushed = counted(blocks.ns.flush()); !flushed.ok()) return {flushed};
   switch (opcode_of(command)) {
     case NvmOpcode::write_zeroes: return {write_zeroes(command, blocks)};
     case NvmOpcode::verify: return {verify(blocks)};
@@ -116,6 +119,7 @@ Status IoCommands::compare(Blocks const& blocks) {
 Status IoCommands::verify(Blocks const& blocks) {
   std::uint64_t const piece = buffer_.size() >> blocks.ns.block_lg2();
   for (std::uint64_t done = 0; done < blocks.count; done += piece) {
+    if (state_.gate.closed()) return status::internal_error;  // whoever closes it need not wait for all of it
     std::uint64_t const part = std::min(piece, blocks.count - done);
     auto const bytes = std::span(buffer_).first(part << blocks.ns.block_lg2());
     if (Status const read = counted(blocks.ns.read(blocks.start + done, bytes)); !read.ok()) return read;
@@ -129,11 +133,7 @@ Status IoCommands::write_zeroes(Command const& command, Blocks const& blocks) {
 }
 
 Status IoCommands::flush(std::uint32_t nsid) {
-  if (nsid == every_namespace) {
-    for (auto const& ns : state_.namespaces)
-      if (Status const flushed = counted(ns->flush()); !flushed.ok()) return flushed;
-    return status::success;
-  }
+  if (nsid == every_namespace) return counted(state_.flush());
   Namespace const* const ns = find(state_.namespaces, nsid);
   return ns == nullptr ? status::invalid_namespace : counted(ns->flush());
 }
@@ -150,7 +150,10 @@ Status IoCommands::dataset_management(Command const& command) {
   if (ns->read_only()) return status::write_protected;
   for (DatasetRange const& each : ranges)
     if (!ns->contains(each.start, each.blocks)) return status::lba_out_of_range;
-  for (DatasetRange const& each : ranges) ns->deallocate(each.start, each.blocks);
+  for (DatasetRange const& each : ranges) {
+    if (state_.gate.closed()) return status::internal_error;  // as in verify()
+    ns->deallocate(each.start, each.blocks);
+  }
   return status::success;
 }
 

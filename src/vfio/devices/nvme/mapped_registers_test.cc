@@ -63,6 +63,22 @@ TEST_F(NvmeMappedRegistersTest, WrongDoorbellsAreEvents) {
   EXPECT_EQ(status_of(queue, on_blocks(NvmOpcode::read, 1, 0, 1, page)), status::success);
 }
 
+TEST_F(NvmeMappedRegistersTest, TheDoorbellsOfDeletedQueuesAreNoEvents) {
+  enable();
+  auto queue = create_pair(1);
+  EXPECT_EQ(status_of(queue, on_blocks(NvmOpcode::read, 1, 0, 1, page)), status::success);
+  ASSERT_EQ(get(offset::doorbells + 8), 1u);
+  (void)submit(admin, command(AdminOpcode::asynchronous_event_request));
+  Command c = command(AdminOpcode::delete_submission_queue);
+  c.cdw10 = 1;
+  EXPECT_EQ(admin_status(c), status::success) << "and not the completion of an event request";
+  c.opcode = static_cast<std::uint8_t>(AdminOpcode::delete_completion_queue);
+  EXPECT_EQ(admin_status(c), status::success);
+  EXPECT_EQ(get(offset::doorbells + 8), 0u);
+  EXPECT_EQ(get(offset::doorbells + 12), 0u);
+  EXPECT_EQ(admin_status(command(AdminOpcode::get_features)), status::invalid_field) << "after another look at the doorbells";
+}
+
 TEST_F(NvmeMappedRegistersTest, WhatIsOnlyReadComesBack) {
   std::uint32_t const cap = get(offset::cap);
   set(offset::cap, 0);

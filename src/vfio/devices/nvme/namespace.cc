@@ -63,8 +63,11 @@ Status Namespace::write(std::uint64_t start, std::span<std::byte const> from) co
 }
 
 Status Namespace::flush() const {
-  if (read_only_ || ::fdatasync(file_.get()) == 0) return status::success;
-  return status::write_fault;
+  if (read_only_) return status::success;
+  // The system tells of what it could not keep once only.
+  if (!lost_.load() && ::fdatasync(file_.get()) == 0) return status::success;
+  lost_.store(true);
+  return status::write_lost;
 }
 
 // What is punched reads as zeros, of regular files and of block devices.

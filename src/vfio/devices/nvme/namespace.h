@@ -1,5 +1,6 @@
 // A namespace: blocks in a file. NVM Express 1.4, 6.1.
 #pragma once
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,7 +28,7 @@ class Namespace {
 
   Status read(std::uint64_t start, std::span<std::byte> to) const;
   Status write(std::uint64_t start, std::span<std::byte const> from) const;
-  // All that has been written is kept when this returns.
+  // All that has been written is kept when this returns. Once that was not so, it fails ever after.
   Status flush() const;
   Status write_zeroes(std::uint64_t start, std::uint64_t count) const;
   // A wish: what cannot be deallocated stays as it is.
@@ -42,6 +43,7 @@ class Namespace {
   unsigned const block_lg2_;
   std::uint64_t const blocks_;
   bool const read_only_;
+  mutable std::atomic<bool> lost_ = false;  // something that was written
 };
 
 }  // namespace swiommu::vfio::nvme

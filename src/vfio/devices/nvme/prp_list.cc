@@ -24,7 +24,7 @@ Status HostMemory::follow_prps(Command const& command, std::uint64_t length, uns
   return status::success;
 }
 
-// Each page of the list but the first has room for at least two entries, of which one names memory, so it ends.
+// Each page of the list but the first has room for at least two entries, at least one of which names memory, so it ends.
 Status HostMemory::follow_list(std::uint64_t list, std::uint64_t left, unsigned page_size_lg2) {
   if (list % entry_bytes != 0) return status::prp_offset_invalid;
   std::uint64_t const page = bit(page_size_lg2);

@@ -51,13 +51,12 @@ void QueueTable::remove_submission(std::uint16_t id) {
     queue.swap(submission_[id]);
     version_.fetch_add(1, std::memory_order_release);
   }
-  if (!queue) return;
-  Lock const lock(queue->running);
-  queue->closed = true;
+  if (queue) queue->close();
 }
 
 void QueueTable::remove_completion(std::uint16_t id) {
   Lock const lock(mutex_);
+  if (completion_[id]) completion_[id]->close();
   completion_[id] = nullptr;
 }
 

@@ -7,9 +7,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "swiommu/base/descriptor.h"
-#include "swiommu/base/result.h"
-#include "swiommu/iommufd/open_file.h"
+#include "vfio/devices/register_memory.h"
 
 namespace swiommu::vfio::nvme {
 
@@ -17,6 +15,8 @@ namespace offset {
 inline constexpr std::uint32_t cap = 0x00, vs = 0x08, intms = 0x0c, intmc = 0x10, cc = 0x14, csts = 0x1c, aqa = 0x24, asq = 0x28,
                                acq = 0x30, doorbells = 0x1000;
 }
+
+inline constexpr std::uint32_t specification_version = 0x00010400;  // 3.1.2
 
 // CC, 3.1.5.
 struct Configuration {
@@ -37,35 +37,6 @@ inline constexpr std::uint32_t ready = 1, fatal = 2, shutdown_complete = 2 << 2;
 
 inline constexpr unsigned largest_page_size_lg2 = 16;  // CAP.MPSMAX
 
-// The memory: lives as long as anybody has it mapped.
-class RegisterMemory {
- public:
-  // The system refuses a memfd or a mapping: its errno.
-  static Result<std::shared_ptr<RegisterMemory>> create(std::uint64_t bytes);
-  ~RegisterMemory();
-  RegisterMemory(RegisterMemory const&) = delete;
-  RegisterMemory& operator=(RegisterMemory const&) = delete;
-
-  [[nodiscard]] std::atomic_ref<std::uint32_t> word(std::uint64_t offset) const {
-    return std::atomic_ref(words_[offset / sizeof(std::uint32_t)]);
-  }
-  void clear(std::uint64_t from);
-
-  // What a program maps; counted as long as it is kept.
-  static Result<std::shared_ptr<iommufd::MappableMemory>> map(std::shared_ptr<RegisterMemory> memory);
-  [[nodiscard]] bool mapped() const { return mappings_.load(std::memory_order_acquire) != 0; }
-
- private:
-  class Mapping;
-  RegisterMemory(Descriptor file, std::uint32_t* words, std::uint64_t bytes)
-      : file_(std::move(file)), words_(words), bytes_(bytes) {}
-
-  Descriptor const file_;
-  std::uint32_t* const words_;
-  std::uint64_t const bytes_;
-  std::atomic<unsigned> mappings_ = 0;
-};
-
 // Threads: any.
 class Registers {
  public:
@@ -77,11 +48,15 @@ class Registers {
   [[nodiscard]] std::shared_ptr<RegisterMemory> const& memory() const { return memory_; }
   // A register of the host's, as a call reads it; INTMS and INTMC are left to who keeps the mask.
   [[nodiscard]] std::uint32_t read(std::uint64_t offset) const;
-  [[nodiscard]] std::uint32_t raw(std::uint64_t offset) const { return memory_->word(offset).load(std::memory_order_acquire); }
+  [[nodiscard]] std::uint32_t raw(std::uint64_t offset) const {
+    return memory_->word<std::uint32_t>(offset).load(std::memory_order_acquire);
+  }
   [[nodiscard]] std::uint64_t raw_wide(std::uint64_t offset) const {
     return raw(offset) | static_cast<std::uint64_t>(raw(offset + 4)) << 32;
   }
-  void store(std::uint64_t offset, std::uint32_t value) { memory_->word(offset).store(value, std::memory_order_seq_cst); }
+  void store(std::uint64_t offset, std::uint32_t value) {
+    memory_->word<std::uint32_t>(offset).store(value, std::memory_order_seq_cst);
+  }
 
   [[nodiscard]] Configuration configuration() const { return {raw(offset::cc)}; }
   [[nodiscard]] std::uint32_t status() const { return status_.load(std::memory_order_acquire); }
@@ -111,7 +86,7 @@ class Doorbell {
   void store(std::uint32_t value) { registers_.store(offset_, value); }
   // Takes back a value that is refused, unless another has come meanwhile.
   void take_back(std::uint32_t refused, std::uint32_t valid) {
-    registers_.memory()->word(offset_).compare_exchange_strong(refused, valid);
+    registers_.memory()->word<std::uint32_t>(offset_).compare_exchange_strong(refused, valid);
   }
 
  private:

@@ -38,7 +38,6 @@ void complete(State& state, SubmissionQueue const& queue, HostMemory& memory, Co
 bool run_next(State& state, SubmissionQueue& queue, HostMemory& memory, FunctionRef<Outcome(Command const&)> run) {
   Lock const running(queue.running);
   Gate::Pass const pass(state.gate);
-  // In this order: the queue is closed behind a closed gate.
   if (!pass || queue.closed || !state.registers.running()) return false;
   if (!queue.look()) state.bad_doorbell(event::invalid_doorbell_value);
   if (queue.empty() || !queue.completions().reserve()) return false;

@@ -39,6 +39,13 @@ struct State {
   void wake_workers() {
     for (Wakeup& each : worker_wakeups) each.wake();
   }
+  // Of all namespaces. The first error there is.
+  [[nodiscard]] Status flush() const {
+    Status first = status::success;
+    for (auto const& ns : namespaces)
+      if (Status const flushed = ns->flush(); first.ok()) first = flushed;
+    return first;
+  }
   // The host has written something into a doorbell that it must not (5.2).
   void bad_doorbell(AsyncEvent event) {
     errors.add({.status_field = status::invalid_field.field(false)});

@@ -29,7 +29,7 @@ inline constexpr Status completion_queue_invalid{0x100}, invalid_queue_identifie
     too_many_event_requests{0x105}, invalid_interrupt_vector{0x108}, invalid_log_page{0x109}, invalid_queue_deletion{0x10c},
     feature_not_saveable{0x10d}, feature_not_of_namespace{0x10f};
 // Media and data integrity, 4.6.1.2.3.
-inline constexpr Status write_fault{0x280, true}, unrecovered_read_error{0x281, true}, compare_failure{0x285};
+inline constexpr Status write_fault{0x280, true}, write_lost{0x280}, unrecovered_read_error{0x281, true}, compare_failure{0x285};
 
 }  // namespace status
 }  // namespace swiommu::vfio::nvme

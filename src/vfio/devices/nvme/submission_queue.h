@@ -52,7 +52,14 @@ class SubmissionQueue {
     return true;
   }
 
-  // Held while a command of the queue is run. After a pass of the gate is not waited for: only asked for.
+  // The queue is deleted: when this returns, nothing is fetched any more, and the doorbell is nobody's.
+  void close() {
+    Lock const lock(running);
+    closed = true;
+    doorbell_.store(0);
+  }
+
+  // Held while a command of the queue is run. Who holds it may ask for a pass of the gate, which is not waited for.
   Mutex running;
   bool closed SWIOMMU_GUARDED_BY(running) = false;  // deleted: nothing is fetched any more
 

@@ -1,6 +1,7 @@
-// The memory behind BAR 0: lives as long as anybody has it mapped.
+// The registers of a BAR as memory that programs may map: lives as long as anybody has it mapped.
 #pragma once
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -9,7 +10,7 @@
 #include "swiommu/base/result.h"
 #include "swiommu/iommufd/open_file.h"
 
-namespace swiommu::vfio::ioat {
+namespace swiommu::vfio {
 
 // Threads: any.
 class RegisterMemory {
@@ -20,10 +21,13 @@ class RegisterMemory {
   RegisterMemory(RegisterMemory const&) = delete;
   RegisterMemory& operator=(RegisterMemory const&) = delete;
 
-  [[nodiscard]] std::atomic_ref<std::uint64_t> word(std::uint64_t offset) const {
-    return std::atomic_ref(words_[offset / sizeof(std::uint64_t)]);
+  // Word: std::uint32_t, std::uint64_t; `offset` in bytes, a multiple of its size.
+  template <class Word>
+  [[nodiscard]] std::atomic_ref<Word> word(std::uint64_t offset) const {
+    return std::atomic_ref(*reinterpret_cast<Word*>(bytes_ + offset));
   }
-  void clear();
+  // Zeros from byte `from` on, a multiple of 8.
+  void clear(std::uint64_t from = 0);
 
   // What a program maps; counted as long as it is kept.
   static Result<std::shared_ptr<iommufd::MappableMemory>> map(std::shared_ptr<RegisterMemory> memory);
@@ -31,13 +35,13 @@ class RegisterMemory {
 
  private:
   class Mapping;
-  RegisterMemory(swiommu::Descriptor file, std::uint64_t* words, std::uint64_t bytes)
-      : file_(std::move(file)), words_(words), bytes_(bytes) {}
+  RegisterMemory(Descriptor file, std::byte* bytes, std::uint64_t length)
+      : file_(std::move(file)), bytes_(bytes), length_(length) {}
 
-  swiommu::Descriptor const file_;
-  std::uint64_t* const words_;
-  std::uint64_t const bytes_;
+  Descriptor const file_;
+  std::byte* const bytes_;
+  std::uint64_t const length_;
   std::atomic<unsigned> mappings_ = 0;
 };
 
-}  // namespace swiommu::vfio::ioat
+}  // namespace swiommu::vfio
