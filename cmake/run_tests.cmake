@@ -28,6 +28,14 @@ foreach(way "" --nested)
   set_tests_properties(Run.nvme_driver${way} PROPERTIES TIMEOUT ${SWIOMMU_TEST_TIMEOUT})
 endforeach()
 
+# Registers that act, mapped.
+add_executable(run_with_ioat tests/run/programs/with_ioat/registers.c)
+target_include_directories(run_with_ioat PRIVATE include)
+target_compile_options(run_with_ioat PRIVATE -Wall -Wextra -Wno-missing-field-initializers)
+target_link_libraries(run_with_ioat PRIVATE Threads::Threads)
+add_test(NAME Run.registers_that_act COMMAND swiommu_tool run --device ioat -- $<TARGET_FILE:run_with_ioat>)
+set_tests_properties(Run.registers_that_act PROPERTIES TIMEOUT ${SWIOMMU_TEST_TIMEOUT})
+
 # Threads of devices do not keep a program whose own have ended.
 add_test(NAME Run.last_thread_beside_a_device COMMAND swiommu_tool run --profile kernel-selftest --device ioat --
   $<TARGET_FILE:run_last_thread>)

@@ -65,6 +65,9 @@ endfunction()
 # Linux' own <linux/iommufd.h>, if there is one: installed, or in a kernel tree that ./dev conformance has unpacked.
 file(GLOB kernel_headers build/conformance/*/include/uapi/linux/iommufd.h)
 list(TRANSFORM kernel_headers REPLACE "/linux/iommufd.h$" "" OUTPUT_VARIABLE kernel_header_folders)
+if(NOT EXISTS "${SWIOMMU_LINUX_IOMMUFD_H}")
+  unset(SWIOMMU_LINUX_IOMMUFD_H CACHE)  # it has gone since
+endif()
 find_file(SWIOMMU_LINUX_IOMMUFD_H linux/iommufd.h PATHS ${kernel_header_folders})
 mark_as_advanced(SWIOMMU_LINUX_IOMMUFD_H)
 if(SWIOMMU_LINUX_IOMMUFD_H)

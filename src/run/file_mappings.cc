@@ -1,8 +1,11 @@
 #include "run/file_mappings.h"
 
+#include <sys/mman.h>
+
 #include <new>
 #include <utility>
 
+#include "run/kernel_call.h"
 #include "run/process_state.h"
 #include "swiommu/base/bits.h"
 #include "swiommu/memory/mapping.h"
@@ -16,19 +19,25 @@ std::uint64_t end_of(std::uint64_t start, std::size_t length) {
 
 }  // namespace
 
-void FileMappings::cut(std::uint64_t start, std::uint64_t end, Map& gone) {
-  auto at = mappings_.upper_bound(start);
-  if (at != mappings_.begin() && std::prev(at)->second.end > start) --at;
-  while (at != mappings_.end() && at->first < end) {
-    std::uint64_t const first = at->first, last = at->second.end;
-    if (last > end) mappings_.emplace(end, Mapping{last, at->second.kept});
-    if (first < start) {
-      at->second.end = start;
-      ++at;
-    } else {
-      gone.insert(mappings_.extract(at++));
-    }
+FileMappings::Map::iterator FileMappings::first_behind(std::uint64_t start) {
+  auto const at = mappings_.upper_bound(start);
+  return at != mappings_.begin() && std::prev(at)->second.end > start ? std::prev(at) : at;
+}
+
+void FileMappings::split(std::uint64_t start, std::uint64_t end) {
+  for (std::uint64_t const border : {start, end}) {
+    auto const at = first_behind(border);
+    if (at == mappings_.end() || at->first >= border) continue;
+    Mapping rest = at->second;
+    rest.mapped.offset += border - at->first;
+    mappings_.emplace(border, std::move(rest));
+    at->second.end = border;
   }
+}
+
+void FileMappings::cut(std::uint64_t start, std::uint64_t end, Map& gone) {
+  split(start, end);
+  for (auto at = first_behind(start); at != mappings_.end() && at->first < end;) gone.insert(mappings_.extract(at++));
 }
 
 bool FileMappings::overlaps(std::uint64_t start, std::uint64_t length) const {
@@ -37,14 +46,16 @@ bool FileMappings::overlaps(std::uint64_t start, std::uint64_t length) const {
   return after != mappings_.begin() && std::prev(after)->second.end > start;
 }
 
-void FileMappings::add(std::uint64_t start, std::size_t length, std::shared_ptr<void const> kept) try {
+bool FileMappings::add(std::uint64_t start, std::size_t length, Mapped mapped) try {
   Map gone;
   std::lock_guard const lock(lock_);
   cut(start, end_of(start, length), gone);
-  mappings_.insert_or_assign(start, Mapping{end_of(start, length), kept});
+  mappings_.insert_or_assign(start, Mapping{end_of(start, length), mapped});
   any_ = true;
+  return true;
 } catch (std::bad_alloc const&) {
-  [[maybe_unused]] static auto const* const for_ever = new (std::nothrow) std::shared_ptr<void const>(std::move(kept));
+  [[maybe_unused]] static auto const* const for_ever = new (std::nothrow) std::shared_ptr<void const>(std::move(mapped.kept));
+  return false;
 }
 
 void FileMappings::forget(std::uint64_t start, std::size_t length) try {
@@ -56,14 +67,47 @@ void FileMappings::forget(std::uint64_t start, std::size_t length) try {
 }
 
 void FileMappings::move(std::uint64_t start, std::size_t length, std::uint64_t to, std::size_t new_length) {
-  std::shared_ptr<void const> kept;
+  Mapped moved;
   {
     std::lock_guard const lock(lock_);
-    auto at = mappings_.upper_bound(start);
-    if (at != mappings_.begin() && std::prev(at)->second.end > start) kept = std::prev(at)->second.kept;
+    auto const at = first_behind(start);
+    if (at == mappings_.end() || at->first > start) return;
+    moved = at->second.mapped;
+    moved.offset += start - at->first;
   }
   forget(start, length);
-  if (kept) add(to, new_length, std::move(kept));
+  add(to, new_length, std::move(moved));
+}
+
+void FileMappings::protect(std::uint64_t start, std::size_t length, int protection) try {
+  std::uint64_t const end = end_of(start, length);
+  std::lock_guard const lock(lock_);
+  split(start, end);
+  for (auto at = first_behind(start); at != mappings_.end() && at->first < end; ++at) {
+    if (at->second.mapped.acting == nullptr) continue;
+    at->second.mapped.protection = protection;
+    kernel_call(SYS_mprotect, at->first, at->second.end - at->first, PROT_NONE);
+  }
+} catch (std::bad_alloc const&) {
+  return;  // the program has the rights, and its accesses are found by looking
+}
+
+std::optional<FileMappings::Mapped> FileMappings::acting_at(std::uint64_t address) const {
+  std::lock_guard const lock(lock_);
+  auto const after = mappings_.upper_bound(address);
+  if (after == mappings_.begin() || std::prev(after)->second.end <= address) return {};
+  Mapped found = std::prev(after)->second.mapped;
+  if (found.acting == nullptr) return {};
+  found.offset += address - std::prev(after)->first;
+  return found;
+}
+
+void FileMappings::open(std::uint64_t address) {
+  std::lock_guard const lock(lock_);
+  auto const at = first_behind(address);
+  if (at == mappings_.end() || at->first > address) return;
+  at->second.mapped.acting = nullptr;
+  kernel_call(SYS_mprotect, at->first, at->second.end - at->first, at->second.mapped.protection);
 }
 
 FileMappings& file_mappings() {

@@ -132,7 +132,7 @@ long ForeignFile::map(int descriptor, void* at, std::size_t length, int protecti
   if (mapped < 0)
     close_internal(connection);
   else
-    file_mappings().add(static_cast<std::uint64_t>(mapped), length, std::make_shared<InternalDescriptor>(connection));
+    file_mappings().add(static_cast<std::uint64_t>(mapped), length, {.kept = std::make_shared<InternalDescriptor>(connection)});
   return mapped;
 }
 

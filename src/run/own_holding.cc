@@ -1,10 +1,14 @@
 #include "run/own_holding.h"
 
+#include <sys/mman.h>
+
+#include "run/acting_registers.h"
 #include "run/file_mappings.h"
 #include "run/kernel_call.h"
 #include "run/logged_call.h"
 #include "run/own_caller.h"
 #include "run/owner.h"
+#include "run/register_faults.h"
 
 namespace swiommu::run {
 namespace {
@@ -42,8 +46,28 @@ long OwnHolding::write(int, void const* from, std::size_t length, std::optional<
 long OwnHolding::map(int, void* at, std::size_t length, int protection, int flags, std::uint64_t offset) {
   auto memory = file_->file().map(offset, length, protection, flags);
   if (!memory) return -memory.error().code;
+  if ((*memory)->acts() && catch_register_faults()) return map_acting(std::move(*memory), at, length, protection, flags, offset);
   long const mapped = kernel_call(SYS_mmap, at, length, protection, flags, (*memory)->descriptor(), (*memory)->offset());
-  if (mapped >= 0) file_mappings().add(static_cast<std::uint64_t>(mapped), length, std::move(*memory));
+  if (mapped >= 0) file_mappings().add(static_cast<std::uint64_t>(mapped), length, {.kept = std::move(*memory)});
+  return mapped;
+}
+
+long OwnHolding::map_acting(std::shared_ptr<iommufd::MappableMemory> memory, void* at, std::size_t length, int protection,
+                            int flags, std::uint64_t offset) {
+  int const descriptor = memory->descriptor();
+  std::uint64_t const inside = memory->offset();
+  auto const registers = guarded(
+      [&]() -> Result<std::shared_ptr<ActingRegisters>> { return std::make_shared<ActingRegisters>(owner_, file_, memory); });
+  if (!registers) return -registers.error().code;
+  long const mapped = kernel_call(SYS_mmap, at, length, PROT_NONE, flags, descriptor, inside);
+  if (mapped < 0) return mapped;
+  auto const start = static_cast<std::uint64_t>(mapped);
+  // A child could not make calls of its accesses.
+  kernel_call(SYS_madvise, start, length, MADV_DONTFORK);
+  if (!file_mappings().add(start, length, {*registers, registers->get(), protection, offset})) {
+    (*registers)->let_go();
+    kernel_call(SYS_mprotect, start, length, protection);
+  }
   return mapped;
 }
 

@@ -26,6 +26,9 @@ class OwnHolding final : public Holding {
   [[nodiscard]] std::shared_ptr<OwnFile> const& file() const { return file_; }
 
  private:
+  long map_acting(std::shared_ptr<iommufd::MappableMemory> memory, void* at, std::size_t length, int protection, int flags,
+                  std::uint64_t offset);
+
   Owner& owner_;
   std::shared_ptr<OwnFile> file_;
 };

@@ -120,6 +120,8 @@ class BarMapping final : public iommufd::MappableMemory {
       : file_(std::move(file)), memory_(std::move(memory)), inside_(inside) {}
   [[nodiscard]] int descriptor() const override { return memory_->descriptor(); }
   [[nodiscard]] std::uint64_t offset() const override { return memory_->offset() + inside_; }
+  [[nodiscard]] bool acts() const override { return memory_->acts(); }
+  void accessed_by_calls(bool all) override { memory_->accessed_by_calls(all); }
 
  private:
   std::shared_ptr<iommufd::OpenFile> const file_;

@@ -21,6 +21,11 @@ class MappableMemory {
   // A file to be mapped shared from `offset` on; belongs to this object.
   [[nodiscard]] virtual int descriptor() const = 0;
   [[nodiscard]] virtual std::uint64_t offset() const = 0;
+
+  // Accesses to it do something. Calls of read_at() and write_at() at the same place of the file do it at once; what is read and
+  // written in descriptor() is only found by who looks. Whoever can make all accesses calls says so, and may change his mind.
+  [[nodiscard]] virtual bool acts() const { return false; }
+  virtual void accessed_by_calls(bool all) { (void)all; }
 };
 
 class OpenFile {

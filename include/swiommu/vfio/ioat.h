@@ -3,10 +3,11 @@
 // It copies memory: chains of descriptors with the operations copy and null, completion writes, interrupts by MSI-X, MSI or
 // INTA#. It has no XOR, P+Q, fill, CRC or DIF, no direct cache access, and no interrupt coalescing.
 //
-// What a program writes through a mapping of BAR 0 is found by looking, so it takes effect later than a call, and reading has no
-// effect. After a reset CHANSTS says "halted" until a write of INTRCTRL or CHAINADDR has been found; who starts a chain right
-// after it, and takes "halted" for an error at once, is too early. CHANERR is cleared through a mapping by a reset only, since
-// writing back what it reads as cannot be told from not writing.
+// Its registers act when they are accessed, so accesses to a mapping of BAR 0 have to be made calls (MappableMemory::acts()).
+// Where nobody does, or with the option `polled`, what a program writes is found by looking, later than a call, and reading has
+// no effect. After a reset CHANSTS then says "halted" until a write of INTRCTRL or CHAINADDR has been found; who starts a chain
+// right after it, and takes "halted" for an error at once, is too early. CHANERR is cleared by a reset only, since writing back
+// what it reads as cannot be told from not writing.
 //
 //   auto model = make_ioat(slot, {});
 #pragma once
@@ -20,6 +21,7 @@ namespace swiommu::vfio {
 struct IoatOptions {
   unsigned channels = 1;               // 1 to 31; each has a thread
   unsigned largest_transfer_lg2 = 20;  // XFERCAP: bytes of one descriptor, 12 to 31
+  bool polled = false;                 // who maps BAR 0 need not make calls of accesses
 };
 
 // EINVAL: an option is out of its bounds. ENOMEM, EAGAIN (threads), what memfd_create(2) and mmap(2) say.

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdarg>
 
 #include "run/kernel_call.h"
@@ -102,8 +103,18 @@ void* __wrap_mremap(void* at, size_t length, size_t new_length, int flags, ...) 
   return std::bit_cast<void*>(answer(kernel_call(SYS_mremap, at, length, new_length, flags, argument)));
 }
 
+int __wrap_mprotect(void* at, size_t length, int protection) {
+  return static_cast<int>(answer(kernel_call(SYS_mprotect, at, length, protection)));
+}
+
 int __wrap_madvise(void* at, size_t length, int advice) {
   return static_cast<int>(answer(kernel_call(SYS_madvise, at, length, advice)));
+}
+
+int __wrap_pthread_sigmask(int how, sigset_t const* set, sigset_t* before) {
+  constexpr std::size_t bytes = 8;  // that the kernel has of a set
+  if (before != nullptr) sigemptyset(before);
+  return static_cast<int>(-kernel_call(SYS_rt_sigprocmask, how, set, before, bytes));
 }
 
 int __wrap_fstat(int descriptor, struct stat* status) {

@@ -1,4 +1,4 @@
-// mmap(2), munmap(2), mremap(2), madvise(2), brk(2), shmdt(2).
+// mmap(2), munmap(2), mremap(2), madvise(2), mprotect(2), brk(2), shmdt(2).
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -25,6 +25,7 @@ SWIOMMU_EXPORTED(mmap64, run_mmap64)
 SWIOMMU_EXPORTED(munmap, run_munmap)
 SWIOMMU_EXPORTED(mremap, run_mremap)
 SWIOMMU_EXPORTED(madvise, run_madvise)
+SWIOMMU_EXPORTED(mprotect, run_mprotect)
 SWIOMMU_EXPORTED(brk, run_brk)
 SWIOMMU_EXPORTED(sbrk, run_sbrk)
 SWIOMMU_EXPORTED(shmdt, run_shmdt)
@@ -141,6 +142,12 @@ int run_madvise(void* at, size_t length, int advice) {
     default: break;
   }
   return SWIOMMU_NEXT(madvise, run_madvise)(at, length, advice);
+}
+
+int run_mprotect(void* at, size_t length, int protection) {
+  int const result = SWIOMMU_NEXT(mprotect, run_mprotect)(at, length, protection);
+  if (result == 0 && any_file_mappings()) file_mappings().protect(number(at), length, protection);
+  return result;
 }
 
 int run_brk(void* end) {

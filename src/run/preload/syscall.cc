@@ -80,6 +80,7 @@ long run_syscall(long number, ...) {
     case SYS_mremap:
       return std::bit_cast<long>(
           run_mremap(pointer<void>(x.a), static_cast<size_t>(x.b), static_cast<size_t>(x.c), small(x.d), pointer<void>(x.e)));
+    case SYS_mprotect: return run_mprotect(pointer<void>(x.a), static_cast<size_t>(x.b), small(x.c));
     case SYS_madvise: return run_madvise(pointer<void>(x.a), static_cast<size_t>(x.b), small(x.c));
     case SYS_sendmsg: return run_sendmsg(small(x.a), pointer<msghdr const>(x.b), small(x.c));
     case SYS_recvmsg: return run_recvmsg(small(x.a), pointer<msghdr>(x.b), small(x.c));

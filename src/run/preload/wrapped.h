@@ -65,6 +65,7 @@ void* run_mmap64(void* at, size_t length, int protection, int flags, int descrip
 int run_munmap(void* at, size_t length);
 void* run_mremap(void* at, size_t length, size_t new_length, int flags, ...);
 int run_madvise(void* at, size_t length, int advice);
+int run_mprotect(void* at, size_t length, int protection);
 int run_brk(void* end);
 void* run_sbrk(intptr_t more);
 int run_shmdt(void const* at);

@@ -20,6 +20,7 @@ constexpr std::array of_nvme{
 constexpr std::array of_ioat{
     ModelOption{"channels", "N", "usually 1"},
     ModelOption{"transfer", "BYTES", "the largest of one descriptor, usually 1M"},
+    ModelOption{"polled", "", "programs access registers that they map, which are looked at: for virtual machines under KVM"},
 };
 
 constexpr std::array kinds{

@@ -78,6 +78,10 @@ class NvmeSettings final : public ModelSettings {
 class IoatSettings final : public ModelSettings {
  public:
   Result<> set(Setting const& setting) override {
+    if (setting.name == "polled") {
+      options_.polled = true;
+      return {};
+    }
     if (setting.name == "channels") return take<unsigned>(options_.channels, setting, 1, 31);
     std::uint64_t bytes = 0;
     SWIOMMU_TRY(take<std::uint64_t>(bytes, setting, 4096, std::uint64_t{1} << 31));

@@ -8,15 +8,31 @@ namespace swiommu::vfio {
 
 class RegisterMemory::Mapping final : public iommufd::MappableMemory {
  public:
-  explicit Mapping(std::shared_ptr<RegisterMemory> memory) : memory_(std::move(memory)) { memory_->mappings_.fetch_add(1); }
-  ~Mapping() override { memory_->mappings_.fetch_sub(1); }
+  Mapping(std::shared_ptr<RegisterMemory> memory, bool acts, std::function<void()> wake)
+      : memory_(std::move(memory)), acts_(acts), wake_(std::move(wake)) {
+    Mapping::accessed_by_calls(false);
+  }
+  ~Mapping() override { Mapping::accessed_by_calls(true); }
   Mapping(Mapping const&) = delete;
   Mapping& operator=(Mapping const&) = delete;
   [[nodiscard]] int descriptor() const override { return memory_->file_.get(); }
   [[nodiscard]] std::uint64_t offset() const override { return 0; }
+  [[nodiscard]] bool acts() const override { return acts_; }
+  void accessed_by_calls(bool all) override {
+    if (counted_.exchange(!all) == !all) return;
+    if (all) {
+      memory_->mappings_.fetch_sub(1);
+    } else {
+      memory_->mappings_.fetch_add(1);
+      wake_();
+    }
+  }
 
  private:
   std::shared_ptr<RegisterMemory> const memory_;
+  bool const acts_;
+  std::function<void()> const wake_;
+  std::atomic<bool> counted_ = false;
 };
 
 Result<std::shared_ptr<RegisterMemory>> RegisterMemory::create(std::uint64_t length) {
@@ -44,9 +60,11 @@ void RegisterMemory::clear(std::uint64_t from) {
     word<std::uint64_t>(at).store(0, std::memory_order_relaxed);
 }
 
-Result<std::shared_ptr<iommufd::MappableMemory>> RegisterMemory::map(std::shared_ptr<RegisterMemory> memory) {
-  return guarded(
-      [&]() -> Result<std::shared_ptr<iommufd::MappableMemory>> { return std::make_shared<Mapping>(std::move(memory)); });
+Result<std::shared_ptr<iommufd::MappableMemory>> RegisterMemory::map(std::shared_ptr<RegisterMemory> memory, bool acts,
+                                                                     std::function<void()> wake) {
+  return guarded([&]() -> Result<std::shared_ptr<iommufd::MappableMemory>> {
+    return std::make_shared<Mapping>(std::move(memory), acts, std::move(wake));
+  });
 }
 
 }  // namespace swiommu::vfio

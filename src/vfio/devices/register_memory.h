@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -29,8 +30,10 @@ class RegisterMemory {
   // Zeros from byte `from` on, a multiple of 8.
   void clear(std::uint64_t from = 0);
 
-  // What a program maps; counted as long as it is kept.
-  static Result<std::shared_ptr<iommufd::MappableMemory>> map(std::shared_ptr<RegisterMemory> memory);
+  // What a program maps; counted as long as it is kept, and accessed not by calls alone. `wake` is called each time that it
+  // begins to count; the device that it is of outlives the mapping.
+  static Result<std::shared_ptr<iommufd::MappableMemory>> map(std::shared_ptr<RegisterMemory> memory, bool acts,
+                                                              std::function<void()> wake);
   [[nodiscard]] bool mapped() const { return mappings_.load(std::memory_order_acquire) != 0; }
 
  private:

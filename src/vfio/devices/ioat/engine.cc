@@ -61,9 +61,7 @@ void Engine::write_bar(unsigned bar, std::uint64_t at, std::span<std::byte const
 
 Result<std::shared_ptr<iommufd::MappableMemory>> Engine::map_bar(unsigned bar) {
   if (bar != 0) return fail(ENODEV, "only BAR 0 of an I/OAT engine can be mapped");
-  auto mapping = RegisterMemory::map(shared_.memory);
-  wake();
-  return mapping;
+  return RegisterMemory::map(shared_.memory, !shared_.options.polled, [this] { wake(); });
 }
 
 void Engine::wake() {

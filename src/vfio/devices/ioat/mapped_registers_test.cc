@@ -143,5 +143,18 @@ TEST_F(IoatMappedTest, TheMemoryCannotBeShortenedAndOutlivesTheModel) {
   EXPECT_EQ(get<std::uint8_t>(offset::cbver), 0x33);
 }
 
+TEST_F(IoatMappedTest, WhoMakesCallsOfAllAccessesIsNotLookedAt) {
+  ASSERT_TRUE(handle->acts());
+  handle->accessed_by_calls(true);
+  set<std::uint8_t>(offset::intrctrl, intrctrl::vector_per_channel);  // as if it were memory
+  std::byte control{};
+  model->read_bar(0, offset::intrctrl, std::span(&control, 1));
+  EXPECT_EQ(control, std::byte{0});
+  handle->accessed_by_calls(false);
+  initialise();
+  start(ring(1, source, destination, page), 1, 9);
+  EXPECT_EQ(wait(), ChannelState::done);
+}
+
 }  // namespace
 }  // namespace swiommu::vfio::ioat

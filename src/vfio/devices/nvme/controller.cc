@@ -39,10 +39,10 @@ Controller::~Controller() {
 
 Result<std::shared_ptr<iommufd::MappableMemory>> Controller::map_bar(unsigned bar) {
   if (bar != 0) return fail(ENODEV, "only BAR 0 of an NVMe controller can be mapped");
-  auto mapping = RegisterMemory::map(state_->registers.memory());
-  state_->control_wakeup.wake();
-  state_->wake_workers();
-  return mapping;
+  return RegisterMemory::map(state_->registers.memory(), false, [this] {
+    state_->control_wakeup.wake();
+    state_->wake_workers();
+  });
 }
 
 void Controller::on_bus_master(bool enabled) {
