@@ -32,7 +32,7 @@ void PollingThread::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-bool PollingThread::guarded_turn() {
+bool PollingThread::turn() {
   try {
     return turn_();
   } catch (std::bad_alloc const&) {
@@ -49,7 +49,7 @@ void PollingThread::run() {
   while (!stopping_.load()) {
     std::uint64_t const seen = wakeup_.count();
     if (stopping_.load()) return;  // it may have been set, and counted, in between
-    if (guarded_turn()) {
+    if (turn()) {
       idle = 0;
       pause = shortest_pause;
     } else if (!polls_()) {

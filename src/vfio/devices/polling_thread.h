@@ -55,10 +55,11 @@ class PollingThread {
   Result<> start();
   // Returns when the thread has ended.
   void stop();
+  // One turn, for who has not started the thread and takes its place.
+  bool turn();
 
  private:
   void run();
-  bool guarded_turn();
 
   Wakeup& wakeup_;
   std::function<bool()> const turn_, polls_;

@@ -23,7 +23,7 @@ Channel::Channel(Shared& shared, unsigned number, std::unique_ptr<Port> port)
       buffer_(piece_bytes),
       control_(shared.memory->word<std::uint64_t>(base_of(number) + offset::chanctrl)),
       registers_(*shared.memory, base_of(number)),
-      thread_(wakeup_, [this] { return turn(); }, [this] { return shared_.memory->mapped(); }) {}
+      thread_(wakeup_, [this] { return work(); }, [this] { return shared_.memory->mapped(); }) {}
 
 std::uint64_t Channel::read(std::uint64_t word) {
   Lock const lock(mutex_);
@@ -55,7 +55,7 @@ bool Channel::attend() {
   return worked;
 }
 
-bool Channel::turn() {
+bool Channel::work() {
   Gate::Pass const pass(shared_.gate);
   Job job;
   {

@@ -34,6 +34,8 @@ class Channel {
   // Returns when the thread has ended; the gate is closed before, so that it does so soon.
   void stop() { thread_.stop(); }
   void wake() { wakeup_.wake(); }
+  // For who has not started it.
+  bool turn() { return thread_.turn(); }
 
   // Accesses by calls, as ChannelRegisters has them. Any thread.
   [[nodiscard]] std::uint64_t read(std::uint64_t word);
@@ -42,7 +44,7 @@ class Channel {
   void reset();
 
  private:
-  bool turn();
+  bool work();
   bool attend() SWIOMMU_REQUIRES(mutex_);
   // What the hardware does about a descriptor; nothing: it is given up, to be run again if the channel goes on.
   std::optional<std::uint32_t> run(Job const& job, Descriptor& descriptor);

@@ -20,8 +20,12 @@ Result<std::unique_ptr<Engine>> Engine::create(Slot& slot, IoatOptions const& op
     if (!port) return std::unexpected(std::move(port).error());
     engine->channels_.emplace_back(engine->shared_, number, std::move(*port));
   }
-  for (Channel& each : engine->channels_) SWIOMMU_TRY(each.start());
   return engine;
+}
+
+Result<> Engine::start() {
+  for (Channel& each : channels_) SWIOMMU_TRY(each.start());
+  return {};
 }
 
 Engine::~Engine() {

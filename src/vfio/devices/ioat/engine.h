@@ -9,8 +9,12 @@ namespace swiommu::vfio::ioat {
 
 class Engine final : public DeviceModel {
  public:
+  // Its threads have not begun: start() does that, or somebody takes their turns.
   static Result<std::unique_ptr<Engine>> create(Slot& slot, IoatOptions const& options, ModelDescription description);
   ~Engine() override;
+  Result<> start();
+  // A descriptor at most. True: there was something to do.
+  bool turn(unsigned channel) { return channels_[channel].turn(); }
 
   [[nodiscard]] ModelDescription const& description() const override { return description_; }
   void read_bar(unsigned bar, std::uint64_t offset, std::span<std::byte> to) override;
@@ -32,5 +36,8 @@ class Engine final : public DeviceModel {
   bool bus_master_;  // of the slot's owner
   std::deque<Channel> channels_;
 };
+
+// As make_ioat(), without threads that run.
+Result<std::unique_ptr<Engine>> make_engine(Slot& slot, IoatOptions const& options);
 
 }  // namespace swiommu::vfio::ioat

@@ -39,13 +39,18 @@ ModelDescription describe(IoatOptions const& options) {
 
 }  // namespace
 
-Result<std::unique_ptr<DeviceModel>> make_ioat(Slot& slot, IoatOptions const& options) {
-  return guarded([&]() -> Result<std::unique_ptr<DeviceModel>> {
+Result<std::unique_ptr<ioat::Engine>> ioat::make_engine(Slot& slot, IoatOptions const& options) {
+  return guarded([&]() -> Result<std::unique_ptr<Engine>> {
     SWIOMMU_TRY(check(options));
-    auto engine = ioat::Engine::create(slot, options, describe(options));
-    if (!engine) return std::unexpected(std::move(engine).error());
-    return std::move(*engine);
+    return Engine::create(slot, options, describe(options));
   });
+}
+
+Result<std::unique_ptr<DeviceModel>> make_ioat(Slot& slot, IoatOptions const& options) {
+  auto engine = ioat::make_engine(slot, options);
+  if (!engine) return std::unexpected(std::move(engine).error());
+  SWIOMMU_TRY((*engine)->start());
+  return std::move(*engine);
 }
 
 }  // namespace swiommu::vfio

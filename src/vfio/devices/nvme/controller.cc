@@ -28,8 +28,12 @@ Result<std::unique_ptr<Controller>> Controller::create(std::unique_ptr<State> st
         shared.worker_wakeups[number], [&self, &worker, number] { return self.worker_turn(worker, number); },
         [&worker, mapped] { return !worker.queues.empty() && mapped(); });
   }
-  for (PollingThread& each : self.threads_) SWIOMMU_TRY(each.start());
   return controller;
+}
+
+Result<> Controller::start() {
+  for (PollingThread& each : threads_) SWIOMMU_TRY(each.start());
+  return {};
 }
 
 Controller::~Controller() {

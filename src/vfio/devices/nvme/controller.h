@@ -12,8 +12,12 @@ namespace swiommu::vfio::nvme {
 
 class Controller final : public DeviceModel {
  public:
+  // Its threads have not begun: start() does that, or somebody takes their turns.
   static Result<std::unique_ptr<Controller>> create(std::unique_ptr<State> state);
   ~Controller() override;
+  Result<> start();
+  // Thread 0 looks at the registers and runs admin commands; the others share the I/O queues. True: there was something to do.
+  bool turn(unsigned thread) { return threads_[thread].turn(); }
 
   [[nodiscard]] ModelDescription const& description() const override { return state_->description; }
   void read_bar(unsigned bar, std::uint64_t offset, std::span<std::byte> to) override;
@@ -55,5 +59,8 @@ class Controller final : public DeviceModel {
   std::deque<Worker> workers_;
   std::deque<PollingThread> threads_;
 };
+
+// As make_nvme(), without threads that run.
+Result<std::unique_ptr<Controller>> make_controller(Slot& slot, NvmeOptions const& options);
 
 }  // namespace swiommu::vfio::nvme

@@ -66,8 +66,8 @@ ModelDescription describe(NvmeOptions const& options) {
 
 }  // namespace
 
-Result<std::unique_ptr<DeviceModel>> make_nvme(Slot& slot, NvmeOptions const& options) {
-  return guarded([&]() -> Result<std::unique_ptr<DeviceModel>> {
+Result<std::unique_ptr<Controller>> nvme::make_controller(Slot& slot, NvmeOptions const& options) {
+  return guarded([&]() -> Result<std::unique_ptr<Controller>> {
     SWIOMMU_TRY(check(options));
     Namespaces namespaces;
     for (NvmeNamespaceOptions const& each : options.namespaces) {
@@ -77,11 +77,16 @@ Result<std::unique_ptr<DeviceModel>> make_nvme(Slot& slot, NvmeOptions const& op
     }
     auto memory = RegisterMemory::create(register_bytes(options));
     if (!memory) return std::unexpected(std::move(memory).error());
-    auto controller = Controller::create(std::make_unique<State>(slot, options, describe(options), std::move(*memory),
-                                                                 capabilities(options), std::move(namespaces)));
-    if (!controller) return std::unexpected(std::move(controller).error());
-    return std::move(*controller);
+    return Controller::create(std::make_unique<State>(slot, options, describe(options), std::move(*memory), capabilities(options),
+                                                      std::move(namespaces)));
   });
+}
+
+Result<std::unique_ptr<DeviceModel>> make_nvme(Slot& slot, NvmeOptions const& options) {
+  auto controller = make_controller(slot, options);
+  if (!controller) return std::unexpected(std::move(controller).error());
+  SWIOMMU_TRY((*controller)->start());
+  return std::move(*controller);
 }
 
 }  // namespace swiommu::vfio
