@@ -73,6 +73,17 @@ Result<> prepare_log(std::string const& log) {
 }
 
 // They are made here once, so that what is wrong with them is said before the program starts, and to know what /sys is to say.
+// When this returns they are gone, and have no locks that another process of ours could keep.
+Result<std::vector<vfio::SysfsEntry>> sysfs_of(std::vector<std::string> const& devices) {
+  auto profile = chosen_profile();
+  if (!profile) return fail(EINVAL, profile.error().about);
+  auto engine = iommufd::Engine::create(std::move(*profile));
+  if (!engine) return std::unexpected(std::move(engine).error());
+  auto const bus = make_devices(*engine, devices);
+  if (!bus) return fail(EINVAL, bus.error().about);
+  return (*bus)->sysfs();
+}
+
 Result<> prepare_devices(Launch const& launch) {
   for (char const* const variable : {devices_variable, sysfs_variable}) ::unsetenv(variable);  // of a run that this one is in
   if (launch.devices.empty()) return {};
@@ -84,13 +95,7 @@ Result<> prepare_devices(Launch const& launch) {
     lines += (lines.empty() ? "" : "\n") + specification->text;
     devices.push_back(specification->text);
   }
-  auto profile = chosen_profile();
-  if (!profile) return fail(EINVAL, profile.error().about);
-  auto engine = iommufd::Engine::create(std::move(*profile));
-  if (!engine) return std::unexpected(std::move(engine).error());
-  auto const bus = make_devices(*engine, devices);
-  if (!bus) return fail(EINVAL, bus.error().about);
-  auto const entries = (*bus)->sysfs();
+  auto const entries = sysfs_of(devices);
   if (!entries) return std::unexpected(entries.error());
   auto const folder = write_sysfs(*entries);
   if (!folder) return fail(EINVAL, folder.error().about);

@@ -30,10 +30,11 @@ struct NvmeOptions {
   std::uint32_t queue_entries = 4096;            // of the largest queue, 2 to 65536
   unsigned mdts = 7;                             // largest transfer: 4 KiB << mdts, 1 to 11
   unsigned io_threads = 2;                       // that share the I/O queues, 1 to 64
+  std::string record;                            // a file that gets every change and flush (docs/vfio.md); none if empty
 };
 
 // EINVAL: an option is out of its bounds, or a file no multiple of its block size. The errno of open(2). ENOMEM, EAGAIN
-// (threads).
+// (threads). EEXIST: the record has entries already; EBUSY: another controller records there.
 Result<std::unique_ptr<DeviceModel>> make_nvme(Slot& slot, NvmeOptions const& options);
 
 }  // namespace swiommu::vfio

@@ -15,6 +15,7 @@ constexpr std::array of_nvme{
     ModelOption{"queues", "N", "pairs of I/O queues, usually 64"},
     ModelOption{"threads", "N", "threads that work on them, usually 2"},
     ModelOption{"mdts", "N", "largest transfer: 4 KiB << N, usually 7"},
+    ModelOption{"record", "FILE", "a new file that gets every write and flush, for `swiommu replay`"},
 };
 
 constexpr std::array of_ioat{

@@ -43,6 +43,7 @@ class NvmeSettings final : public ModelSettings {
     }
     if (setting.name == "serial") return text(options_.serial, setting);
     if (setting.name == "model") return text(options_.model, setting);
+    if (setting.name == "record") return text(options_.record, setting);
     if (setting.name == "queues") return take<unsigned>(options_.io_queues, setting, 1, 1023);
     if (setting.name == "threads") return take<unsigned>(options_.io_threads, setting, 1, 64);
     if (setting.name == "mdts") return take<unsigned>(options_.mdts, setting, 1, 11);

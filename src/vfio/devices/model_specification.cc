@@ -100,7 +100,8 @@ Result<ModelSpecification> parse_model(std::string_view text) {
     SWIOMMU_TRY(check_path(made.text));
     auto const settings = settings_of(kind->name, image);
     SWIOMMU_TRY(for_each_setting(*kind, rest, [&](Setting setting, ModelOption const& option, bool of_all) -> Result<> {
-      std::string const value = option.value == "IMAGE" ? absolute(setting.value) : std::string(setting.value);
+      bool const is_path = option.value == "IMAGE" || option.value == "FILE";
+      std::string const value = is_path ? absolute(setting.value) : std::string(setting.value);
       if (auto const sound = check_path(value); !sound) return sound;
       setting.value = value;
       made.text += fmt::format(",{}{}{}", setting.name, setting.has_value ? "=" : "", value);

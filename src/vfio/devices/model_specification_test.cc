@@ -14,11 +14,13 @@ std::string refusal(std::string_view text) {
 }
 
 TEST(VfioModelSpecification, SaysTheSameAgainForAnyWorkingDirectory) {
-  auto const parsed = parse_model("nvme:disk.img,serial=7,namespace=more.img,read-only,address=0000:42:01.3,pasid-bits=8");
+  auto const parsed =
+      parse_model("nvme:disk.img,serial=7,namespace=more.img,record=writes,read-only,address=0000:42:01.3,pasid-bits=8");
   ASSERT_TRUE(parsed);
   EXPECT_THAT(parsed->text, StartsWith("nvme:/"));
   EXPECT_THAT(parsed->text, HasSubstr("/disk.img,serial=7,namespace=/"));
-  EXPECT_THAT(parsed->text, HasSubstr("/more.img,read-only,address=0000:42:01.3,pasid-bits=8"));
+  EXPECT_THAT(parsed->text, HasSubstr("/more.img,record=/"));
+  EXPECT_THAT(parsed->text, HasSubstr("/writes,read-only,address=0000:42:01.3,pasid-bits=8"));
   EXPECT_EQ(parsed->place.address, PciAddress::parse("0000:42:01.3"));
   EXPECT_EQ(parsed->place.pasid_bits, 8u);
   auto const again = parse_model(parsed->text);

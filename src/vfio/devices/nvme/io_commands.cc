@@ -56,7 +56,7 @@ Outcome IoCommands::run_on_blocks(Command const& command, Blocks const& blocks) 
   if (changes && blocks.ns.read_only()) return {status::write_protected};
   // 6.9: what is read with FUA is committed before.
   if (!changes && (command.cdw12 & force_unit_access) != 0)
-    if (Status const flushed = counted(blocks.ns.flush()); !flushed.ok()) return {flushed};
+    if (Status const flushed = counted(blocks.ns.flush(blocks.start, blocks.count)); !flushed.ok()) return {flushed};
   switch (opcode_of(command)) {
     case NvmOpcode::write_zeroes: return {write_zeroes(command, blocks)};
     case NvmOpcode::verify: return {verify(blocks)};
@@ -93,17 +93,15 @@ Status IoCommands::write(Command const& command, Blocks const& blocks) {
   auto const bytes = std::span(buffer_).first(blocks.bytes());
   // All of it before the first byte is written: a fault changes nothing.
   Status status = memory_.fetch(bytes);
-  if (status.ok()) status = counted(blocks.ns.write(blocks.start, bytes));
-  if (status.ok()) status = counted(settle(command, blocks.ns));
+  if (status.ok()) status = counted(blocks.ns.write(blocks.start, bytes, is_kept(command)));
   if (!status.ok()) return status;
   state_.health.writes++;
   state_.health.sectors_written += blocks.bytes() / 512;
   return status;
 }
 
-Status IoCommands::settle(Command const& command, Namespace const& ns) const {
-  bool const waits = (command.cdw12 & force_unit_access) != 0 || !state_.features.write_cache();
-  return waits ? ns.flush() : status::success;
+bool IoCommands::is_kept(Command const& command) const {
+  return (command.cdw12 & force_unit_access) != 0 || !state_.features.write_cache();
 }
 
 Status IoCommands::compare(Blocks const& blocks) {
@@ -128,8 +126,7 @@ Status IoCommands::verify(Blocks const& blocks) {
 }
 
 Status IoCommands::write_zeroes(Command const& command, Blocks const& blocks) {
-  Status status = counted(blocks.ns.write_zeroes(blocks.start, blocks.count));
-  return status.ok() ? counted(settle(command, blocks.ns)) : status;
+  return counted(blocks.ns.write_zeroes(blocks.start, blocks.count, is_kept(command)));
 }
 
 Status IoCommands::flush(std::uint32_t nsid) {
@@ -152,7 +149,7 @@ Status IoCommands::dataset_management(Command const& command) {
     if (!ns->contains(each.start, each.blocks)) return status::lba_out_of_range;
   for (DatasetRange const& each : ranges) {
     if (state_.gate.closed()) return status::internal_error;  // as in verify()
-    ns->deallocate(each.start, each.blocks);
+    if (Status const done = counted(ns->deallocate(each.start, each.blocks)); !done.ok()) return done;
   }
   return status::success;
 }

@@ -30,8 +30,8 @@ class IoCommands {
   Status write_zeroes(Command const& command, Blocks const& blocks);
   Status flush(std::uint32_t nsid);
   Status dataset_management(Command const& command);
-  // What must not wait for a Flush.
-  [[nodiscard]] Status settle(Command const& command, Namespace const& ns) const;
+  // What it writes must not wait for a Flush.
+  [[nodiscard]] bool is_kept(Command const& command) const;
   [[nodiscard]] Status counted(Status status);
 
   State& state_;

@@ -38,6 +38,15 @@ Result<> check(NvmeOptions const& options) {
   return {};
 }
 
+Result<> record(std::string const& path, Namespaces const& namespaces) {
+  std::vector<RecordedNamespace> descriptions;
+  for (auto const& ns : namespaces) descriptions.push_back(ns->description());
+  auto const made = WriteRecord::create(path, descriptions);
+  if (!made) return std::unexpected(made.error());
+  for (std::uint32_t n = 0; n < namespaces.size(); n++) namespaces[n]->record_to(*made, n + 1);
+  return {};
+}
+
 std::uint64_t register_bytes(NvmeOptions const& options) {
   return std::bit_ceil(std::max<std::uint64_t>(4 * page, offset::doorbells + 8 * (options.io_queues + 1u)));
 }
@@ -75,6 +84,7 @@ Result<std::unique_ptr<Controller>> nvme::make_controller(Slot& slot, NvmeOption
       if (!opened) return std::unexpected(std::move(opened).error());
       namespaces.push_back(std::move(*opened));
     }
+    if (!options.record.empty()) SWIOMMU_TRY(record(options.record, namespaces));
     auto memory = RegisterMemory::create(register_bytes(options));
     if (!memory) return std::unexpected(std::move(memory).error());
     return Controller::create(std::make_unique<State>(slot, options, describe(options), std::move(*memory), capabilities(options),
