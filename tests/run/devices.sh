@@ -94,6 +94,14 @@ expect 0 'Data Transfer Error' "$swiommu" run --device "$disk" --log "$work/faul
 expect 0 'device 0000:01:00.0: iova 0x100400000, write: entry at .* \(level [0-9] of the user page table\) maps nothing$' cat "$work/faults"
 expect 0 'device 0000:01:00.0: .* 1 faults$' cat "$work/faults"
 
+# A record of what a driver writes makes the same disk again, and is not written into twice.
+expect 2 'belongs to another controller' "$swiommu" run --device "$disk,record=$work/writes" --device "$disk,record=$work/writes" -- true
+expect 0 '' "$swiommu" run --device "nvme:$work/new.img,size=16M,record=$work/writes" -- "$work/driver" --commands 200
+expect 2 'has writes in it already' "$swiommu" run --device "nvme:$work/new.img,record=$work/writes" -- true
+expect 0 '^ *[0-9]+ write  ' "$swiommu" replay "$work/writes" --list
+expect 0 '' "$swiommu" replay "$work/writes" --onto "$work/again.img"
+expect 0 '' cmp "$work/new.img" "$work/again.img"
+
 # The log has what was done, and the folder that stood for /sys goes when the program has.
 expect 0 '' "$swiommu" run --device "$disk" --log "$work/log" -- "$work/handed" '{iommufd}' '{vfio:0}'
 expect 0 'VFIO_DEVICE_BIND_IOMMUFD \{argsz=[0-9]+, iommufd=30, out_devid=1\} = 0' cat "$work/log"

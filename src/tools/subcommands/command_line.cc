@@ -77,6 +77,7 @@ int run_command_line(int argc, char const* const* argv, char const* version) noe
     add_demo(program, status);
     add_profiles(program, status);
     add_devices(program, status);
+    add_replay(program, status);
     add_bench(program, status);
     std::span const words(argv, static_cast<std::size_t>(argc));
     std::size_t const own = own_arguments(words);

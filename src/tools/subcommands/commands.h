@@ -16,6 +16,7 @@ void add_translate(CLI::App& program, int& status);
 void add_dump(CLI::App& program, int& status);
 void add_profiles(CLI::App& program, int& status);
 void add_devices(CLI::App& program, int& status);
+void add_replay(CLI::App& program, int& status);
 void add_bench(CLI::App& program, int& status);
 void add_demo(CLI::App& program, int& status);
 // `words`: the program to be run and its arguments, which are no part of our command line.
