@@ -11,8 +11,8 @@
 #   s390x    zPCI: the guest's RPCIT instructions arrive as map and unmap calls
 #
 # From the environment: SWIOMMU, the program (else the one in PATH); QEMU, what starts QEMU, one word an argument (else the one in
-# PATH); LOG, a file for a line an ioctl; MEMORY, of the guest (1G); MAPPED=1: the guest reaches the registers of the disk without
-# QEMU's doing, so that only the disk's own looking at its doorbells sees what it writes.
+# PATH); LOG, a file for a line an ioctl; OPTIONS, of the disk (size=1G); MEMORY, of the guest (1G); MAPPED=1: the guest reaches the
+# registers of the disk without QEMU's doing, so that only the disk's own looking at its doorbells sees what it writes.
 set -euo pipefail
 
 if (($# < 4)) || [[ $1 == -* ]]; then
@@ -53,7 +53,7 @@ qemu=("$program")
 if [[ -n ${QEMU:-} ]]; then mapfile -t qemu <<<"$QEMU"; fi
 mapped=on
 if [[ -n ${MAPPED:-} ]]; then mapped=off; fi
-exec "${SWIOMMU:-swiommu}" run --profile "$profile" ${LOG:+--log "$LOG"} --device "nvme:$image,size=1G" -- \
+exec "${SWIOMMU:-swiommu}" run --profile "$profile" ${LOG:+--log "$LOG"} --device "nvme:$image,${OPTIONS:-size=1G}" -- \
   "${qemu[@]}" -nodefaults -no-user-config "${machine[@]}" -smp 1 -m "$memory" \
   -object "memory-backend-memfd,id=memory,size=$memory,share=on" "${iommu[@]}" \
   -object 'iommufd,id=iommufd,fd={iommufd}' -device "vfio-pci,id=disk,fd={vfio:0},iommufd=iommufd,x-no-mmap=$mapped" \

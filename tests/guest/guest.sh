@@ -41,13 +41,6 @@ if [[ " ${modes[*]} " == *' s390x '* ]]; then packages+=(qemu-system-s390x); fi
 fetch_qemu "$qemu" "${packages[@]}" || refuse "QEMU cannot be fetched"
 say "QEMU: $(head -n 1 "$qemu/complete")"
 
-# start_of PROGRAM: the words that start QEMU with its own loader and libraries, a line each
-start_of() {
-  local root=$qemu/root library=$qemu/root/usr/lib/x86_64-linux-gnu
-  printf '%s\n' "$library/ld-linux-x86-64.so.2" --library-path "$library" "$root/usr/bin/$1" -L "$root/usr/share/qemu" \
-    -L "$root/usr/share/seabios"
-}
-
 # check_image IMAGE: what the host finds in it
 check_image() {
   local files=$1.files
@@ -75,12 +68,12 @@ run() {
   fi
   folder=$guest/$architecture
   rm -f "$folder/initrd"
-  tests/guest/initrd.sh "$folder/root" "$folder/initrd" || return 1
+  tests/guest/initrd.sh "$folder/root" "$folder/initrd" tests/guest/init || return 1
   local image=$guest/$mode.img console=$guest/$mode.console log=$guest/$mode.log
   rm -f "$image"
   say "$mode: $(<"$folder/complete"), $size MiB"
   outcome=failed
-  QEMU=$(start_of "$program") LOG=$log MAPPED=$mapped SWIOMMU=build/release/swiommu timeout --foreground 1200 \
+  QEMU=$(start_of "$qemu" "$program") LOG=$log MAPPED=$mapped SWIOMMU=build/release/swiommu timeout --foreground 1200 \
     examples/qemu/boot.sh "$of" "$folder/root/boot/"vmlinuz-* "$folder/initrd" "$image" "swiommu.mebibytes=$size" \
     </dev/null 2>&1 | tr -d '\r' | tee "$console" | grep --line-buffered --text -E '^(guest:|qemu|swiommu)' >&2 || true
   if grep -q --text '^guest: passed$' "$console" && ! grep -q --text '^guest: kernel:' "$console" && check_image "$image"; then

@@ -1,10 +1,10 @@
 #!/bin/bash
-# Makes what a guest starts from: busybox, the modules of NVMe and ext4, the tools of ext4, and init.
+# Makes what a guest starts from: busybox, the modules of NVMe and ext4, the tools of ext4, and its first program.
 #
-#   initrd.sh ROOT OUTPUT: from packages that were unpacked to ROOT
+#   initrd.sh ROOT OUTPUT INIT [FILE...]: from packages that were unpacked to ROOT; the files lie beside init
 set -euo pipefail
-root=$1 output=$2
-init=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/init
+root=$1 output=$2 init=$3
+shift 3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/{bin,sbin,proc,sys,dev,tmp,mnt,modules,usr/lib}
@@ -35,5 +35,6 @@ loader=$(readelf --program-headers --wide "$root/usr/sbin/e2fsck" | sed -n 's/.*
 mkdir -p "$work/$(dirname "$loader")"
 cp --dereference "$(find "$root/usr" -name "$(basename "$loader")" | head -n 1)" "$work/$loader"
 cp "$init" "$work/init"
+cp "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" "$@" "$work/"
 chmod +x "$work/init"
 (cd "$work" && find . | LC_ALL=C sort | cpio --create --format=newc --quiet --owner=0:0) | gzip -1 >"$output"

@@ -1,4 +1,4 @@
-# Sourced, after tests/debian/packages.sh: gets Debian's QEMU and the libraries it needs, and unpacks them.
+# Sourced, after tests/debian/packages.sh: gets Debian's QEMU and the libraries it needs, unpacks them, and tells how to start it.
 
 # fetch_qemu FOLDER PACKAGE...: FOLDER/root; FOLDER/complete names what is in it
 fetch_qemu() {
@@ -13,4 +13,11 @@ fetch_qemu() {
   for package in "$state"/cache/archives/*.deb; do dpkg-deb --extract "$package" "$folder/root" || return 1; done
   { basename "$(ls "$state"/cache/archives/qemu-system-*.deb | head -n 1)" && echo "$*"; } >"$folder/complete"
   rm -rf "$state"
+}
+
+# start_of FOLDER PROGRAM: the words that start a QEMU of fetch_qemu with its own loader and libraries, a line each
+start_of() {
+  local root=$1/root library=$1/root/usr/lib/x86_64-linux-gnu
+  printf '%s\n' "$library/ld-linux-x86-64.so.2" --library-path "$library" "$root/usr/bin/$2" -L "$root/usr/share/qemu" \
+    -L "$root/usr/share/seabios"
 }
