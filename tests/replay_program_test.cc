@@ -24,7 +24,8 @@ struct ReplayProgram : testing::Test {
       auto const done = [] { return status::success; };
       ASSERT_EQ(made->append({.kind = RecordKind::write, .nsid = 1, .offset = n * 1024, .length = 1024}, data, done, end),
                 status::success);
-      if (n == 0) ASSERT_EQ(made->append({.kind = RecordKind::flush, .nsid = 1, .length = 4096, .before = end}), status::success);
+      if (n != 0) continue;
+      ASSERT_EQ(made->append({.kind = RecordKind::flush, .nsid = 1, .length = 4096, .before = end}), status::success);
     }
   }
   static std::string block(char of) { return std::string(512, of); }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # One power cut: makes the image, lets e2fsck do what it does by itself when a system starts, and looks for what had been kept by then.
 # Prints a line: the cut, what was lost ("none", "all" or a seed), changes that no flush had kept, how many of them are lost and torn,
-# and "passed" or what is wrong.
+# and "passed" with the number of files that had to be there, or what is wrong.
 #
 #   check_cut.sh FOLDER CUT LOSS IGNORED_FLUSHES: FOLDER has record, marks and expected (power_cuts.sh)
 set -euo pipefail
@@ -42,13 +42,15 @@ awk -v done="$done" -v work="$work" '
     }
   }' "$folder/expected"
 cd "$work/files"
-if [[ -e ../there ]]; then md5sum --check --quiet ../there >../md5 2>&1 || say "FAILED: after step $done: $(tr '\n' ' ' <../md5)"; fi
+files=0
+if [[ -e ../there ]]; then files=$(wc -l <../there); fi
+if ((files)); then md5sum --check --quiet ../there >../md5 2>&1 || say "FAILED: after step $done: $(tr '\n' ' ' <../md5)"; fi
 if [[ -e ../gone ]]; then
   while read -r name; do
     if [[ -e $name ]]; then say "FAILED: $name is there, which was deleted by step $done"; fi
   done <../gone
 fi
-if [[ ! -e ../current ]]; then say passed; fi
+if [[ ! -e ../current ]]; then say "passed $files files"; fi
 
 # What is half done has been done to a file that was kept before.
 read -r number kind name sum size old_sum old_size <../current
@@ -58,9 +60,9 @@ if [[ -e $name ]]; then
   found_size=$(stat -c %s "$name")
 fi
 case $kind in
-  create) say passed ;;
-  append) if ((found_size >= old_size)) && [[ $(head -c "$old_size" "$name" | md5sum) == "$old_sum "* ]]; then say passed; fi ;;
-  overwrite) if [[ $found_size == "$old_size" ]]; then say passed; fi ;;
-  replace | delete) if [[ $found == "$old_sum" || $found == "$sum" ]]; then say passed; fi ;;
+  create) say "passed $files files" ;;
+  append) if ((found_size >= old_size)) && [[ $(head -c "$old_size" "$name" | md5sum) == "$old_sum "* ]]; then say "passed $files files"; fi ;;
+  overwrite) if [[ $found_size == "$old_size" ]]; then say "passed $files files"; fi ;;
+  replace | delete) if [[ $found == "$old_sum" || $found == "$sum" ]]; then say "passed $files files"; fi ;;
 esac
 say "FAILED: $name, which step $number ($kind) was about to change, is neither what it was nor what it becomes"

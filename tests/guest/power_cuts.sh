@@ -124,9 +124,9 @@ started=$SECONDS
 awk -v seed="$seed" '{ print $1, "none"; print $1, "all"; print $1, seed * 1000000 + $1 }' "$folder/cuts" |
   xargs -P "$(nproc)" -L 1 bash -c 'tests/guest/check_cut.sh "$1" "$3" "$4" "$2"' check "$folder" "$ignored" >"$folder/results"
 failed=$(grep -c FAILED "$folder/results" || true)
-awk '{ for (n = 3; n <= 5; n++) sum[n] += $n } $3 > 0 { open++ } $6 == "passed" { passed++ }
-  END { printf "%d images, %d of them with changes that no flush had kept (%d in all; %d lost, %d torn): %d passed, %d failed\n",
-    NR, open, sum[3], sum[4], sum[5], passed, NR - passed }' "$folder/results"
+awk '{ for (n = 3; n <= 5; n++) sum[n] += $n } $3 > 0 { open++ } $6 == "passed" { passed++; files += $7 }
+  END { printf "%d images, %d of them with changes that no flush had kept (%d in all; %d lost, %d torn): %d passed, with %d files, %d failed\n",
+    NR, open, sum[3], sum[4], sum[5], passed, files, NR - passed }' "$folder/results"
 say "$((SECONDS - started)) s; $folder/results"
 if ((failed)); then grep FAILED "$folder/results" | sort -n | head -n 10; fi
 if ((ignored)); then
