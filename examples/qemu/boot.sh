@@ -42,6 +42,8 @@ case $mode in
   s390x)
     profile=s390-zpci program=qemu-system-s390x console=ttysclp0
     machine=(-machine "s390-ccw-virtio,accel=tcg,memory-backend=memory" -cpu max)
+    iommu=(-device zpci,uid=1,fid=1,target=disk)
+    words=(s390_iommu=strict) # later kernels call it iommu.strict=1, and take both
     ;;
   *)
     echo "boot.sh: '$mode' is no mode; there are nested, shadow, amd, virtio, s390x" >&2

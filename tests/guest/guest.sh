@@ -79,22 +79,26 @@ run() {
   if grep -q --text '^guest: passed$' "$console" && ! grep -q --text '^guest: kernel:' "$console" && check_image "$image"; then
     outcome=passed
   fi
-  local activity nested
+  local activity nested maps unmaps
   activity=$(grep -E 'device 0000:01:00.0: [0-9]+ transfers' "$log" | tail -n 1 | sed 's/.*: \([0-9]*\) transfers of \([0-9]*\) bytes, \([0-9]*\) walks, \([0-9]*\) .* \([0-9]*\) faults.*/\1 \2 \3 \4 \5/')
   read -r transfers bytes walks nested_walks faults <<<"${activity:-0 0 0 0 -}"
   nested=$(count 'IOMMU_HWPT_ALLOC .*data_type=VTD_S1.* = 0' "$log")
+  maps=$(count IOMMU_IOAS_MAP "$log")
+  unmaps=$(count IOMMU_IOAS_UNMAP "$log")
   # nothing but what was done before the guest had its IOMMU may go another way
   if [[ $of == nested ]] && ((nested == 0 || nested_walks * 10 < walks * 9)); then outcome='failed: not nested'; fi
+  # RPCIT maps pages of 4 KiB, each of them for one transfer
+  if [[ $mode == s390x ]] && ((unmaps == 0 || maps * 4096 * 2 < bytes)); then outcome='failed: not mapped by RPCIT'; fi
   if [[ $faults != 0 ]]; then outcome="failed: $faults faults"; fi
-  printf '%-8s %6s %8s %10s %8s %10s %8s %12s %8s %8s  %s\n' "$mode" "$size" "$nested" "$(count IOMMU_HWPT_INVALIDATE "$log")" \
-    "$(count 'IOMMU_IOAS_MAP' "$log")" "$(count IOMMU_IOAS_UNMAP "$log")" "$transfers" "$bytes" "$walks" "$nested_walks" "$outcome" >>"$table"
+  printf '%-8s %6s %8s %10s %8s %10s %8s %12s %8s %8s  %s, %s\n' "$mode" "$size" "$nested" "$(count IOMMU_HWPT_INVALIDATE "$log")" \
+    "$maps" "$unmaps" "$transfers" "$bytes" "$walks" "$nested_walks" "$outcome" "$(<"$folder/complete")" >>"$table"
   rm -f "$image"
   [[ $outcome == passed ]]
 }
 
 table=$(mktemp)
 trap 'rm -f "$table"' EXIT
-printf '%-8s %6s %8s %10s %8s %10s %8s %12s %8s %8s  %s\n' mode MiB domains invalid. maps unmaps DMAs bytes walks nested outcome >"$table"
+printf '%-8s %6s %8s %10s %8s %10s %8s %12s %8s %8s  %s\n' mode MiB domains invalid. maps unmaps DMAs bytes walks nested 'outcome, kernel' >"$table"
 status=0
 for mode in "${modes[@]}"; do run "$mode" || status=1; done
 cat "$table"

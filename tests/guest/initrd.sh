@@ -16,9 +16,9 @@ modules=$(find "$root/usr/lib/modules" -mindepth 1 -maxdepth 1 -type d | head -n
 add() {
   local name=$1 file need
   if [[ -e $work/modules/$name.ko ]]; then return; fi
-  file=$(find "$modules/kernel" \( -name "$name.ko.xz" -o -name "${name//_/-}.ko.xz" -o -name "${name//-/_}.ko.xz" \) | head -n 1)
+  file=$(find "$modules/kernel" \( -name "$name.ko*" -o -name "${name//_/-}.ko*" -o -name "${name//-/_}.ko*" \) | head -n 1)
   if [[ -z $file ]]; then return; fi # part of the kernel itself
-  xz --decompress --stdout "$file" >"$work/modules/$name.ko"
+  xz --decompress --stdout --force "$file" >"$work/modules/$name.ko"
   for need in $(tr '\0' '\n' <"$work/modules/$name.ko" | sed -n 's/^depends=//p' | tr , ' '); do add "$need"; done
   echo "$name" >>"$work/modules/order"
 }
