@@ -13,9 +13,15 @@ debian() {
 }
 
 # debian_lists STATE ARCHITECTURE SUITE...: what packages there are; suites that this system has no mirror for are left out
-debian_lists() {
-  local state=$1 architecture=$2 suite archive site keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-  shift 2
+debian_lists() { lists_of deb "$@"; }
+
+# debian_source_lists STATE SUITE...: what source packages there are
+debian_source_lists() { lists_of deb-src "$1" amd64 "${@:2}"; }
+
+# lists_of deb|deb-src STATE ARCHITECTURE SUITE...
+lists_of() {
+  local kind=$1 state=$2 architecture=$3 suite archive site keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+  shift 3
   if [[ -e $state/updated ]]; then return; fi
   mkdir -p "$state"/state/lists/partial "$state"/cache/archives/partial
   : >"$state/status"
@@ -23,7 +29,7 @@ debian_lists() {
     archive=debian
     if [[ $suite == *-security ]]; then archive=debian-security; fi
     site=$(apt-get update --print-uris 2>/dev/null | sed -n "s@^'\(.*/$archive\)/dists/.*@\1@p" | head -n 1)
-    if [[ -n $site ]]; then echo "deb [signed-by=$keyring] $site $suite main"; fi
+    if [[ -n $site ]]; then echo "$kind [signed-by=$keyring] $site $suite main"; fi
   done >"$state/sources.list"
   debian "$state" "$architecture" apt-get update >&2 && touch "$state/updated"
 }

@@ -13,7 +13,7 @@ fetch_guest() {
 unpack_guest() {
   local suite=$1 library=$2 architecture=$3 folder=$guest/$3 state=$guest/apt-$3 kernel package part
   rm -rf "$folder" "$state"
-  mkdir -p "$folder"/packages "$folder"/root/usr/{bin,sbin,lib}
+  mkdir -p "$folder"/{packages,root/usr/{bin,sbin,lib}}
   for part in bin sbin lib; do ln -s "usr/$part" "$folder/root/$part"; done
   debian_lists "$state" "$architecture" "$suite" || return 1
   kernel=$(debian "$state" "$architecture" apt-cache depends "$4" 2>/dev/null |

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Makes what a guest starts from: busybox, the modules of NVMe and ext4, the tools of ext4, and its first program.
+# Makes what a guest starts from: busybox, the modules of NVMe and ext4, the tools of ext4, and its first program. Kernels without
+# modules and programs without libraries will do.
 #
 #   initrd.sh ROOT OUTPUT INIT [FILE...]: from packages that were unpacked to ROOT; the files lie beside init
 set -euo pipefail
@@ -9,7 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/{bin,sbin,proc,sys,dev,tmp,mnt,modules,usr/lib}
 
-modules=$(find "$root/usr/lib/modules" -mindepth 1 -maxdepth 1 -type d | head -n 1)
+modules=$(find "$root" -path '*/usr/lib/modules/*' -prune -type d -print | head -n 1)
 : >"$work/modules/order"
 
 # add MODULE: after those that it needs
@@ -22,18 +23,22 @@ add() {
   for need in $(tr '\0' '\n' <"$work/modules/$name.ko" | sed -n 's/^depends=//p' | tr , ' '); do add "$need"; done
   echo "$name" >>"$work/modules/order"
 }
-for module in crc32c_generic crc32c-intel crc32-s390 virtio_iommu ext4 nvme; do add "$module"; done
+if [[ -n $modules ]]; then
+  for module in crc32c_generic crc32c-intel crc32-s390 virtio_iommu ext4 nvme; do add "$module"; done
+fi
 
 cp "$root/usr/bin/busybox" "$work/bin/"
 cp "$root/usr/sbin/mke2fs" "$work/sbin/mkfs.ext4"
 cp "$root/usr/sbin/e2fsck" "$work/sbin/"
-for library in libc.so.6 libext2fs.so.2 libcom_err.so.2 libblkid.so.1 libuuid.so.1 libe2p.so.2; do
-  cp --dereference "$(find "$root/usr/lib" -name "$library" | head -n 1)" "$work/usr/lib/"
-done
-# where the programs look for it
+# where the programs look for it; static ones name none
 loader=$(readelf --program-headers --wide "$root/usr/sbin/e2fsck" | sed -n 's/.*program interpreter: \(.*\)\]/\1/p')
-mkdir -p "$work/$(dirname "$loader")"
-cp --dereference "$(find "$root/usr" -name "$(basename "$loader")" | head -n 1)" "$work/$loader"
+if [[ -n $loader ]]; then
+  for library in libc.so.6 libext2fs.so.2 libcom_err.so.2 libblkid.so.1 libuuid.so.1 libe2p.so.2; do
+    cp --dereference "$(find "$root/usr/lib" -name "$library" | head -n 1)" "$work/usr/lib/"
+  done
+  mkdir -p "$work/$(dirname "$loader")"
+  cp --dereference "$(find "$root/usr" -name "$(basename "$loader")" | head -n 1)" "$work/$loader"
+fi
 cp "$init" "$work/init"
 cp "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" "$@" "$work/"
 chmod +x "$work/init"

@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
 source tests/debian/packages.sh
+source tests/debian/kernel_source.sh
 source tests/linux/sources.sh
 source tests/linux/huge_pages.sh
 source tests/linux/results.sh

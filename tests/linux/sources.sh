@@ -1,37 +1,11 @@
-# Sourced by conformance.sh, after tests/debian/packages.sh: gets the Linux kernel's iommufd selftests from Debian's source packages and compiles them. What is fetched
-# stays in build/conformance; of a kernel only the few files are kept that the selftests are compiled from.
+# Sourced by conformance.sh, after tests/debian/kernel_source.sh: gets the Linux kernel's iommufd selftests from Debian's source packages and
+# compiles them. What is fetched stays in build/conformance; of a kernel only the few files are kept that the selftests are compiled from.
 
 conformance=$PWD/build/conformance
 
-# suite_of VERSION: the suite of Debian that has the package linux-source-VERSION
-suite_of() {
-  case $1 in
-    6.12) echo bookworm-security ;;
-    *) echo trixie-backports ;;
-  esac
-}
-
 # fetch_files VERSION TREE PATTERN...: build/conformance/TREE, with the files of the kernel that match; fails if the package is not to be
 # had
-fetch_files() {
-  local version=$1 tree=$conformance/$2 package=linux-source-$1 state=$conformance/apt work status=0
-  shift 2
-  if [[ -e $tree/complete ]]; then return; fi
-  if ! debian_lists "$state" amd64 trixie-backports bookworm-security; then return 1; fi
-  work=$(mktemp -d "$conformance/fetch.XXXXXX")
-  say "fetching $package ($(suite_of "$version"))"
-  rm -rf "$tree"
-  mkdir -p "$tree"
-  if (cd "$work" && debian "$state" amd64 apt-get download "$package/$(suite_of "$version")" >&2) &&
-    dpkg-deb --fsys-tarfile "$work"/*.deb | tar -xO --wildcards './usr/src/*.tar.xz' | xz -dc -T0 |
-    tar -x -C "$tree" --strip-components=1 --wildcards "$@"; then
-    basename "$work"/*.deb >"$tree/complete"
-  else
-    status=1
-  fi
-  rm -rf "$work"
-  return $status
-}
+fetch_files() { fetch_kernel_source "$conformance/apt" "$1" "$conformance/$2" --wildcards "${@:3}"; }
 
 # fetch VERSION: build/conformance/linux-VERSION
 fetch() {
