@@ -6,7 +6,7 @@
 #include <memory>
 #include <span>
 
-#include "run/own_file.h"
+#include "swiommu/iommufd/open_file.h"
 
 namespace swiommu::run {
 
@@ -15,7 +15,7 @@ class Owner;
 // Threads: any.
 class ActingRegisters {
  public:
-  ActingRegisters(Owner& owner, std::shared_ptr<OwnFile> file, std::shared_ptr<iommufd::MappableMemory> memory)
+  ActingRegisters(Owner& owner, std::shared_ptr<iommufd::OpenFile> file, std::shared_ptr<iommufd::MappableMemory> memory)
       : owner_(owner), file_(std::move(file)), memory_(std::move(memory)) {
     memory_->accessed_by_calls(true);
   }
@@ -28,7 +28,7 @@ class ActingRegisters {
 
  private:
   Owner& owner_;
-  std::shared_ptr<OwnFile> const file_;
+  std::shared_ptr<iommufd::OpenFile> const file_;  // without its descriptors, which may all be closed
   std::shared_ptr<iommufd::MappableMemory> const memory_;
 };
 

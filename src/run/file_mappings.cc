@@ -41,14 +41,14 @@ void FileMappings::cut(std::uint64_t start, std::uint64_t end, Map& gone) {
 }
 
 bool FileMappings::overlaps(std::uint64_t start, std::uint64_t length) const {
-  std::lock_guard const lock(lock_);
+  Lock const lock(lock_);
   auto const after = mappings_.lower_bound(start + length);
   return after != mappings_.begin() && std::prev(after)->second.end > start;
 }
 
 bool FileMappings::add(std::uint64_t start, std::size_t length, Mapped mapped) try {
   Map gone;
-  std::lock_guard const lock(lock_);
+  Lock const lock(lock_);
   cut(start, end_of(start, length), gone);
   mappings_.insert_or_assign(start, Mapping{end_of(start, length), mapped});
   any_ = true;
@@ -58,42 +58,41 @@ bool FileMappings::add(std::uint64_t start, std::size_t length, Mapped mapped) t
   return false;
 }
 
-void FileMappings::forget(std::uint64_t start, std::size_t length) try {
+FileMappings::Map FileMappings::take(std::uint64_t start, std::size_t length) try {
   Map gone;
-  std::lock_guard const lock(lock_);
+  Lock const lock(lock_);
   cut(start, end_of(start, length), gone);
+  return gone;
 } catch (std::bad_alloc const&) {
-  return;  // it stays known as it was
+  return {};  // it stays known as it was
 }
 
-void FileMappings::move(std::uint64_t start, std::size_t length, std::uint64_t to, std::size_t new_length) {
-  Mapped moved;
-  {
-    std::lock_guard const lock(lock_);
-    auto const at = first_behind(start);
-    if (at == mappings_.end() || at->first > start) return;
-    moved = at->second.mapped;
-    moved.offset += start - at->first;
-  }
-  forget(start, length);
-  add(to, new_length, std::move(moved));
+void FileMappings::put_back(Map taken) {
+  Lock const lock(lock_);
+  mappings_.merge(taken);
 }
 
-void FileMappings::protect(std::uint64_t start, std::size_t length, int protection) try {
+void FileMappings::move(Map taken, std::uint64_t start, std::uint64_t to, std::size_t new_length) {
+  auto const first = taken.begin();
+  if (first == taken.end() || first->first != start) return forget(to, new_length);
+  add(to, new_length, std::move(first->second.mapped));
+}
+
+void FileMappings::protect(std::uint64_t start, std::size_t length, int protection, bool failed) try {
   std::uint64_t const end = end_of(start, length);
-  std::lock_guard const lock(lock_);
+  Lock const lock(lock_);
   split(start, end);
   for (auto at = first_behind(start); at != mappings_.end() && at->first < end; ++at) {
-    if (at->second.mapped.acting == nullptr) continue;
-    at->second.mapped.protection = protection;
-    kernel_call(SYS_mprotect, at->first, at->second.end - at->first, PROT_NONE);
+    Mapped& mapped = at->second.mapped;
+    if (!failed) mapped.protection = protection;
+    if (mapped.acting != nullptr) kernel_call(SYS_mprotect, at->first, at->second.end - at->first, PROT_NONE);
   }
 } catch (std::bad_alloc const&) {
   return;  // the program has the rights, and its accesses are found by looking
 }
 
 std::optional<FileMappings::Mapped> FileMappings::acting_at(std::uint64_t address) const {
-  std::lock_guard const lock(lock_);
+  Lock const lock(lock_);
   auto const after = mappings_.upper_bound(address);
   if (after == mappings_.begin() || std::prev(after)->second.end <= address) return {};
   Mapped found = std::prev(after)->second.mapped;
@@ -103,11 +102,20 @@ std::optional<FileMappings::Mapped> FileMappings::acting_at(std::uint64_t addres
 }
 
 void FileMappings::open(std::uint64_t address) {
-  std::lock_guard const lock(lock_);
+  Lock const lock(lock_);
   auto const at = first_behind(address);
-  if (at == mappings_.end() || at->first > address) return;
+  if (at == mappings_.end() || at->first > address || at->second.mapped.acting == nullptr) return;
   at->second.mapped.acting = nullptr;
+  at->second.mapped.opened = true;
   kernel_call(SYS_mprotect, at->first, at->second.end - at->first, at->second.mapped.protection);
+}
+
+int FileMappings::opened_rights(std::uint64_t address) const {
+  Lock const lock(lock_);
+  auto const after = mappings_.upper_bound(address);
+  if (after == mappings_.begin() || std::prev(after)->second.end <= address) return 0;
+  Mapped const& mapped = std::prev(after)->second.mapped;
+  return mapped.opened ? mapped.protection : 0;
 }
 
 FileMappings& file_mappings() {

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 
+#include "run/blocked_signals.h"
 #include "run/futex_lock.h"
 
 namespace swiommu::run {
@@ -24,21 +25,32 @@ class FileMappings {
     ActingRegisters* acting = nullptr;
     int protection = 0;
     std::uint64_t offset = 0;
+    bool opened = false;  // they acted until somebody opened them
   };
+  struct Mapping {
+    std::uint64_t end;
+    Mapped mapped;
+  };
+  using Map = std::map<std::uint64_t, Mapping>;  // by start
 
   // Takes the place of what was there. Without memory to write it down, it is kept for ever; false.
   bool add(std::uint64_t start, std::size_t length, Mapped mapped);
   // Is unmapped now, or replaced by something else.
-  void forget(std::uint64_t start, std::size_t length);
-  // mremap(2) put it elsewhere.
-  void move(std::uint64_t start, std::size_t length, std::uint64_t to, std::size_t new_length);
+  void forget(std::uint64_t start, std::size_t length) { take(start, length); }
+  // The same before the kernel does it, after which the place may be somebody else's at once; and back, if it does not.
+  Map take(std::uint64_t start, std::size_t length);
+  void put_back(Map taken);
+  // mremap(2) put elsewhere what was taken from `start`.
+  void move(Map taken, std::uint64_t start, std::uint64_t to, std::size_t new_length);
 
-  // mprotect(2) gave the program other rights: it gets them where nothing acts.
-  void protect(std::uint64_t start, std::size_t length, int protection);
+  // mprotect(2) gave the program other rights, or those of a part, if it failed: it has them where nothing acts.
+  void protect(std::uint64_t start, std::size_t length, int protection, bool failed);
   // Registers that act; `offset` is that of the address.
   [[nodiscard]] std::optional<Mapped> acting_at(std::uint64_t address) const;
   // From now on the program has the rights that it knows of, everywhere in the mapping that the address is in.
   void open(std::uint64_t address);
+  // Those rights, where it was opened; 0: it was not.
+  [[nodiscard]] int opened_rights(std::uint64_t address) const;
 
   // Is any of it mapped so?
   [[nodiscard]] bool overlaps(std::uint64_t start, std::uint64_t length) const;
@@ -47,11 +59,15 @@ class FileMappings {
   [[nodiscard]] bool any() const { return any_.load(std::memory_order_relaxed); }
 
  private:
-  struct Mapping {
-    std::uint64_t end;
-    Mapped mapped;
+  // No handler of a signal runs meanwhile, which could access registers.
+  class Lock {
+   public:
+    explicit Lock(FutexLock& lock) : guard_(lock) {}
+
+   private:
+    BlockedSignals const signals_;
+    std::lock_guard<FutexLock> const guard_;
   };
-  using Map = std::map<std::uint64_t, Mapping>;
   // The first that ends behind `start`.
   [[nodiscard]] Map::iterator first_behind(std::uint64_t start);
   // Makes it begin and end at borders.
@@ -61,7 +77,7 @@ class FileMappings {
 
   std::atomic<bool> any_ = false;
   mutable FutexLock lock_;
-  Map mappings_;  // by start
+  Map mappings_;
 };
 
 // Of this process; a forked child begins with none.

@@ -71,7 +71,7 @@ TEST_F(RunFileMappings, AnotherMappingInThePlaceReplacesTheFirst) {
 
 TEST_F(RunFileMappings, FollowTheProgramWhenItMovesThem) {
   add(0x10000, 2 * page);
-  mappings_.move(0x10000, 2 * page, 0x80000, page);
+  mappings_.move(mappings_.take(0x10000, 2 * page), 0x10000, 0x80000, page);
   mappings_.forget(0x10000, 2 * page);
   EXPECT_TRUE(kept());
   mappings_.forget(0x80000, page);
@@ -112,24 +112,46 @@ TEST_F(RunActingMappings, PartsKeepTheirPlaceInTheFile) {
   mappings_.forget(start(1), page);
   EXPECT_FALSE(mappings_.acting_at(start(1)));
   EXPECT_EQ(mappings_.acting_at(start(2))->offset, 0x8000 + 2 * page);
-  mappings_.move(start(2), 2 * page, 0x1000000, 2 * page);
+  mappings_.move(mappings_.take(start(2), 2 * page), start(2), 0x1000000, 2 * page);
   EXPECT_EQ(mappings_.acting_at(0x1000000 + page)->offset, 0x8000 + 3 * page);
 }
 
 TEST_F(RunActingMappings, RightsAreWrittenDownAndNotGiven) {
   ::mprotect(at_, 2 * page, PROT_READ);
-  mappings_.protect(start(), 2 * page, PROT_READ);
+  mappings_.protect(start(), 2 * page, PROT_READ, false);
   EXPECT_EQ(mappings_.acting_at(start(1))->protection, PROT_READ);
   EXPECT_EQ(mappings_.acting_at(start(2))->protection, PROT_READ | PROT_WRITE);
   for (unsigned number = 0; number < pages; number++) EXPECT_FALSE(may_write(number)) << number;
 }
 
+TEST_F(RunActingMappings, KeepTheirRightsWhereChangingThemFailed) {
+  ::mprotect(at_, page, PROT_READ | PROT_WRITE);  // as far as the kernel came
+  mappings_.protect(start(), pages * page, PROT_READ, true);
+  EXPECT_EQ(mappings_.acting_at(start())->protection, PROT_READ | PROT_WRITE);
+  EXPECT_FALSE(may_write(0));
+}
+
+TEST_F(RunActingMappings, AreBackIfTheyWereNotUnmapped) {
+  auto taken = mappings_.take(start(1), 2 * page);
+  EXPECT_FALSE(mappings_.acting_at(start(2)));
+  mappings_.put_back(std::move(taken));
+  EXPECT_EQ(mappings_.acting_at(start(2))->offset, 0x8000 + 2 * page);
+}
+
+TEST_F(RunActingMappings, AreGoneWhereOtherMemoryWasMovedTo) {
+  mappings_.move(mappings_.take(0x1000000, page), 0x1000000, start(1), page);
+  EXPECT_FALSE(mappings_.acting_at(start(1)));
+  EXPECT_TRUE(mappings_.acting_at(start(2)));
+}
+
 TEST_F(RunActingMappings, AreOpenedWithTheRightsOfTheProgram) {
-  mappings_.protect(start(3), page, PROT_READ);
+  mappings_.protect(start(3), page, PROT_READ, false);
   mappings_.open(start(1));
   for (unsigned number = 0; number < 3; number++) EXPECT_TRUE(may_write(number)) << number;
   EXPECT_FALSE(mappings_.acting_at(start()));
+  EXPECT_EQ(mappings_.opened_rights(start()), PROT_READ | PROT_WRITE);
   EXPECT_TRUE(mappings_.acting_at(start(3)));
+  EXPECT_EQ(mappings_.opened_rights(start(3)), 0);
   EXPECT_TRUE(mappings_.overlaps(start(), page));
 }
 

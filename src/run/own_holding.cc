@@ -56,8 +56,9 @@ long OwnHolding::map_acting(std::shared_ptr<iommufd::MappableMemory> memory, voi
                             int flags, std::uint64_t offset) {
   int const descriptor = memory->descriptor();
   std::uint64_t const inside = memory->offset();
-  auto const registers = guarded(
-      [&]() -> Result<std::shared_ptr<ActingRegisters>> { return std::make_shared<ActingRegisters>(owner_, file_, memory); });
+  auto const registers = guarded([&]() -> Result<std::shared_ptr<ActingRegisters>> {
+    return std::make_shared<ActingRegisters>(owner_, file_->shared_file(), memory);
+  });
   if (!registers) return -registers.error().code;
   long const mapped = kernel_call(SYS_mmap, at, length, PROT_NONE, flags, descriptor, inside);
   if (mapped < 0) return mapped;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <mutex>
 
+#include "run/blocked_signals.h"
 #include "run/futex_lock.h"
 #include "run/kernel_call.h"
 
@@ -44,9 +45,14 @@ void detail::catch_faults(struct sigaction const& before) {
 }
 
 void exchange_program_handler(struct sigaction const* now, struct sigaction* before) {
-  std::lock_guard const locked(lock);
-  struct sigaction const kept = program;
-  if (now != nullptr) program = *now;
+  struct sigaction given{}, kept{};
+  if (now != nullptr) given = *now;  // before the lock: the program's pointers may lead nowhere
+  {
+    BlockedSignals const signals;
+    std::lock_guard const locked(lock);
+    kept = program;
+    if (now != nullptr) program = given;
+  }
   if (before != nullptr) *before = kept;
 }
 

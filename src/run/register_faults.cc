@@ -20,12 +20,14 @@
 
 #if defined(__x86_64__)
 
-// Where the kernel returns to from a handler: it asks for a function that calls rt_sigreturn.
+// Where the kernel returns to from a handler: it asks for a function that calls rt_sigreturn. Who unwinds stacks knows it by just
+// these bytes, and looks at the one before as well.
 asm(R"(
   .text
+  nop
   .type swiommu_run_return, @function
 swiommu_run_return:
-  movl $15, %eax
+  movq $15, %rax
   syscall
 )");
 extern "C" __attribute__((visibility("hidden"))) void swiommu_run_return();
@@ -39,7 +41,7 @@ class ProgramMemory final : public MemoryOperand {
   bool read(std::uint64_t address, std::span<std::byte> to) override {
     auto const found = file_mappings().acting_at(address);
     if (!found) return copy_from_doubtful(std::bit_cast<void const*>(address), to);
-    if ((found->protection & PROT_READ) == 0) return false;
+    if ((found->protection & (PROT_READ | PROT_WRITE)) == 0) return false;  // what can be written can be read
     found->acting->read(found->offset, to);
     return true;
   }
@@ -85,7 +87,13 @@ bool make_access(siginfo_t const& information, mcontext_t& machine) {
   if (information.si_code != SEGV_ACCERR || !any_file_mappings()) return false;
   auto const address = std::bit_cast<std::uint64_t>(information.si_addr);
   auto const found = file_mappings().acting_at(address);
-  if (!found || found->protection == PROT_NONE) return false;
+  if (!found) {
+    // Another thread has opened it since: then the access works now.
+    constexpr greg_t written = 2;  // of a page fault's error code (volume 3, 4.7)
+    int const wanted = (machine.gregs[REG_ERR] & written) != 0 ? PROT_WRITE : PROT_READ | PROT_WRITE;
+    return (file_mappings().opened_rights(address) & wanted) != 0;
+  }
+  if (found->protection == PROT_NONE) return false;
   X86Registers registers = registers_of(machine);
   auto const instruction = instruction_at(registers.instruction);
   if (!instruction) {
@@ -133,9 +141,9 @@ bool catch_register_faults() {
   if (faults_are_caught()) return true;
   KernelAction const ours{&on_fault, SA_SIGINFO | SA_ONSTACK | has_restorer, &swiommu_run_return, ~std::uint64_t{0}};
   KernelAction before;
-  if (kernel_call(SYS_rt_sigaction, SIGSEGV, nullptr, &before, sizeof before.mask) != 0) return false;
+  if (kernel_call(SYS_rt_sigaction, SIGSEGV, &ours, &before, sizeof ours.mask) != 0) return false;
   detail::catch_faults(as_program_knows(before));
-  return kernel_call(SYS_rt_sigaction, SIGSEGV, &ours, nullptr, sizeof ours.mask) == 0;
+  return true;
 }
 
 }  // namespace swiommu::run

@@ -49,9 +49,9 @@ class Decoder {
         case 0x2e:
         case 0x36:
         case 0x3e:
-        case 0x64:
-        case 0x65:
         case 0xf0: continue;
+        case 0x64:
+        case 0x65: other_base_ = true; continue;
         default: break;
       }
       break;
@@ -122,7 +122,7 @@ class Decoder {
       case 0xab:
         out_.operation = Operation::string;
         sized_by(opcode);
-        return true;
+        return !short_address_ && !other_base_;  // addresses that the processor has not worked out
       case 0xc6:
       case 0xc7: {
         sized_by(opcode);
@@ -186,7 +186,7 @@ class Decoder {
   std::span<std::byte const> const code_;
   X86Instruction out_;
   unsigned at_ = 0, rex_ = 0;
-  bool size_prefix_ = false, short_address_ = false, ended_ = false;
+  bool size_prefix_ = false, short_address_ = false, other_base_ = false, ended_ = false;
 };
 
 }  // namespace

@@ -72,8 +72,8 @@ bool may_end_heap_at(std::uint64_t end) {
 }
 
 // Whatever was mapped there through our descriptors is so no more.
-void* noted(void* mapped, size_t length, int flags) {
-  if ((flags & MAP_FIXED) != 0 && mapped != MAP_FAILED && any_file_mappings()) file_mappings().forget(number(mapped), length);
+void* noted(void* mapped, size_t length) {
+  if (mapped != MAP_FAILED && any_file_mappings()) file_mappings().forget(number(mapped), length);
   return mapped;
 }
 
@@ -89,7 +89,7 @@ void* run_mmap(void* at, size_t length, int protection, int flags, int descripto
   bool const ours = maps_ours(flags, descriptor);
   return map_with(at, length, flags, ours, [&](void* where, int how) {
     if (ours) return map_ours(where, length, protection, how, descriptor, offset);
-    return noted(SWIOMMU_NEXT(mmap, run_mmap)(where, length, protection, how, descriptor, offset), length, how);
+    return noted(SWIOMMU_NEXT(mmap, run_mmap)(where, length, protection, how, descriptor, offset), length);
   });
 }
 
@@ -97,14 +97,16 @@ void* run_mmap64(void* at, size_t length, int protection, int flags, int descrip
   bool const ours = maps_ours(flags, descriptor);
   return map_with(at, length, flags, ours, [&](void* where, int how) {
     if (ours) return map_ours(where, length, protection, how, descriptor, offset);
-    return noted(SWIOMMU_NEXT(mmap64, run_mmap64)(where, length, protection, how, descriptor, offset), length, how);
+    return noted(SWIOMMU_NEXT(mmap64, run_mmap64)(where, length, protection, how, descriptor, offset), length);
   });
 }
 
 int run_munmap(void* at, size_t length) {
   if (!may(MemoryEvent::unmapped, number(at), length)) return -1;
+  FileMappings::Map taken;
+  if (any_file_mappings()) taken = file_mappings().take(number(at), length);
   int const result = SWIOMMU_NEXT(munmap, run_munmap)(at, length);
-  if (result == 0 && any_file_mappings()) file_mappings().forget(number(at), length);
+  if (result != 0 && !taken.empty()) file_mappings().put_back(std::move(taken));
   return result;
 }
 
@@ -114,15 +116,21 @@ void* run_mremap(void* at, size_t length, size_t new_length, int flags, ...) {
   void* const to = (flags & MREMAP_FIXED) != 0 ? va_arg(rest, void*) : nullptr;
   va_end(rest);
   if ((flags & MREMAP_FIXED) != 0 && !may(MemoryEvent::replaced, number(to), new_length)) return MAP_FAILED;
+  FileMappings::Map taken;
   std::uint64_t const kept = whole_pages(new_length);
   if (kept < length && !may(MemoryEvent::unmapped, number(at) + kept, length - kept)) return MAP_FAILED;
   // With a length of 0 a shared mapping gets a second one: nothing moves.
   void* const moved = remap_pinned(number(at), std::min(length, new_length), [&]() -> void* {
+    if (any_file_mappings()) taken = file_mappings().take(number(at), length);
     void* const got = SWIOMMU_NEXT(mremap, run_mremap)(at, length, new_length, flags, to);
     return got == MAP_FAILED ? nullptr : got;
   });
   void* const result = moved == nullptr ? MAP_FAILED : moved;
-  if (result != MAP_FAILED && any_file_mappings()) file_mappings().move(number(at), length, number(result), new_length);
+  if (!any_file_mappings()) return result;
+  if (result == MAP_FAILED)
+    file_mappings().put_back(std::move(taken));
+  else
+    file_mappings().move(std::move(taken), number(at), number(result), new_length);
   return result;
 }
 
@@ -146,7 +154,7 @@ int run_madvise(void* at, size_t length, int advice) {
 
 int run_mprotect(void* at, size_t length, int protection) {
   int const result = SWIOMMU_NEXT(mprotect, run_mprotect)(at, length, protection);
-  if (result == 0 && any_file_mappings()) file_mappings().protect(number(at), length, protection);
+  if (any_file_mappings()) file_mappings().protect(number(at), length, protection, result != 0);
   return result;
 }
 

@@ -2,6 +2,7 @@
 // them.
 #include <csignal>
 
+#include "run/chosen_devices.h"
 #include "run/preload/exported.h"
 #include "run/preload/next.h"
 #include "run/program_handler.h"
@@ -37,11 +38,14 @@ sighandler_t exchange(sighandler_t handler, int flags) {
   return before.sa_handler;
 }
 
-// What a thread may block. A fault that is blocked ends the program.
+// A fault that is blocked ends the program. Registers may be mapped later than signals are blocked.
+bool is_blocked(sigset_t const& set) { return sigismember(&set, SIGSEGV) == 1 && count_of_devices() != 0; }
+
+// What a thread may block.
 class Blockable {
  public:
   Blockable(int how, sigset_t const* set) : set_(set) {
-    if (set == nullptr || how == SIG_UNBLOCK || !faults_are_caught() || sigismember(set, SIGSEGV) != 1) return;
+    if (set == nullptr || how == SIG_UNBLOCK || !is_blocked(*set)) return;
     copy_ = *set;
     sigdelset(&copy_, SIGSEGV);
     set_ = &copy_;
@@ -56,9 +60,17 @@ class Blockable {
 }  // namespace
 
 int run_sigaction(int signal, struct sigaction const* now, struct sigaction* before) {
-  if (!is_ours(signal)) return SWIOMMU_NEXT(sigaction, run_sigaction)(signal, now, before);
-  exchange_program_handler(now, before);
-  return 0;
+  if (is_ours(signal)) {
+    exchange_program_handler(now, before);
+    return 0;
+  }
+  struct sigaction copy{};
+  if (now != nullptr && is_blocked(now->sa_mask)) {
+    copy = *now;
+    sigdelset(&copy.sa_mask, SIGSEGV);
+    now = &copy;
+  }
+  return SWIOMMU_NEXT(sigaction, run_sigaction)(signal, now, before);
 }
 
 sighandler_t run_signal(int signal, sighandler_t handler) {

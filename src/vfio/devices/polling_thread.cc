@@ -22,6 +22,8 @@ Result<> PollingThread::start() {
     thread_ = std::thread([this] { run(); });
   } catch (std::system_error const& error) {
     return fail(error.code().value(), "a thread of a device");
+  } catch (std::bad_alloc const&) {
+    return out_of_memory();
   }
   return {};
 }

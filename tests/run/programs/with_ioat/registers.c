@@ -165,12 +165,28 @@ static void* look(void* nothing) {
   return nothing;
 }
 
+/* A handler that blocks everything while it runs accesses them too. */
+static void on_user_signal(int signal) {
+  CHECK(signal == SIGUSR1);
+  CHECK(AT(uint8_t, cbver) == 0x33);
+}
+
 int main(void) {
+  sigset_t all;
+  sigfillset(&all);
+  CHECK(sigprocmask(SIG_BLOCK, &all, NULL) == 0); /* before there is any mapping */
+  sigset_t user;
+  sigemptyset(&user);
+  sigaddset(&user, SIGUSR1);
+  CHECK(sigprocmask(SIG_UNBLOCK, &user, NULL) == 0);
   open_device();
   struct sigaction const action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
   CHECK(sigaction(SIGSEGV, &action, NULL) == 0);
   registers = map(PROT_READ | PROT_WRITE);
   of_every_width();
+  struct sigaction const user_action = {.sa_handler = on_user_signal, .sa_mask = all};
+  CHECK(sigaction(SIGUSR1, &user_action, NULL) == 0);
+  CHECK(raise(SIGUSR1) == 0);
   beside_handlers_of_the_program();
   with_the_rights_that_the_program_has();
   pthread_t threads[4];
@@ -185,5 +201,7 @@ int main(void) {
 #if defined(__x86_64__)
   with_instructions_that_are_not_known();
 #endif
-  return 0;
+  CHECK(close(device) == 0); /* the mapping stays */
+  CHECK(AT(uint8_t, cbver) == 0x33);
+  pthread_exit(NULL); /* and does not keep the program */
 }
