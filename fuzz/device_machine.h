@@ -5,6 +5,7 @@
 #include <bit>
 #include <optional>
 
+#include "fuzz_input.h"
 #include "swiommu/device/device.h"
 #include "swiommu/domain/nested_domain.h"
 #include "swiommu/domain/paging_domain.h"
@@ -72,6 +73,17 @@ class DeviceMachine {
     check();
     change(n, mapping);
     for (unsigned page = 0; page < memory_pages; page++) keep(page);
+  }
+  // Nothing in its place, or it again, elsewhere, or with fewer rights; true: any of the latter.
+  bool change_mapping(FuzzInput& input) {
+    unsigned const form = input.below(8), n = input.below(window);
+    if (form == 0) {
+      map(n, std::nullopt);
+      return false;
+    }
+    unsigned const page = input.below(window);
+    map(n, Mapping{.page = page, .access = form < 5 ? Access::both() : form < 7 ? Access::reading() : Access::writing()});
+    return true;
   }
   // Nothing has changed that the device may not write.
   void check() const {

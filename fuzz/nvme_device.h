@@ -193,13 +193,7 @@ class NvmeRun {
   }
 
   void change_mapping() {
-    unsigned const form = input_.below(8), n = input_.below(DeviceMachine::window);
-    if (form == 0) return machine_.map(n, std::nullopt);
-    // again, elsewhere, and with fewer rights
-    unsigned const page = input_.below(DeviceMachine::window);
-    Access const access = form < 5 ? Access::both() : form < 7 ? Access::reading() : Access::writing();
-    machine_.map(n, DeviceMachine::Mapping{.page = page, .access = access});
-    counts_.add("mapping", "changed", 0);
+    if (machine_.change_mapping(input_)) counts_.add("mapping", "changed", 0);
   }
 
   void control() {

@@ -1,4 +1,4 @@
-// Threads that are made meanwhile have all signals blocked: no handler of the program ever runs in them.
+// No handler of the program runs meanwhile in this thread, and none ever does in threads that are made meanwhile.
 #pragma once
 #include <csignal>
 

@@ -24,13 +24,22 @@ FileMappings::Map::iterator FileMappings::first_behind(std::uint64_t start) {
   return at != mappings_.begin() && std::prev(at)->second.end > start ? std::prev(at) : at;
 }
 
+FileMappings::Map::const_iterator FileMappings::holding(std::uint64_t address) const {
+  auto const after = mappings_.upper_bound(address);
+  return after != mappings_.begin() && std::prev(after)->second.end > address ? std::prev(after) : mappings_.end();
+}
+
+FileMappings::Mapping FileMappings::part_of(Map::const_iterator at, std::uint64_t address) {
+  Mapping part = at->second;
+  part.mapped.offset += address - at->first;
+  return part;
+}
+
 void FileMappings::split(std::uint64_t start, std::uint64_t end) {
   for (std::uint64_t const border : {start, end}) {
     auto const at = first_behind(border);
     if (at == mappings_.end() || at->first >= border) continue;
-    Mapping rest = at->second;
-    rest.mapped.offset += border - at->first;
-    mappings_.emplace(border, std::move(rest));
+    mappings_.emplace(border, part_of(at, border));
     at->second.end = border;
   }
 }
@@ -54,7 +63,7 @@ bool FileMappings::add(std::uint64_t start, std::size_t length, Mapped mapped) t
   any_ = true;
   return true;
 } catch (std::bad_alloc const&) {
-  [[maybe_unused]] static auto const* const for_ever = new (std::nothrow) std::shared_ptr<void const>(std::move(mapped.kept));
+  [[maybe_unused]] auto const* const for_ever = new (std::nothrow) std::shared_ptr<void const>(std::move(mapped.kept));
   return false;
 }
 
@@ -65,6 +74,15 @@ FileMappings::Map FileMappings::take(std::uint64_t start, std::size_t length) tr
   return gone;
 } catch (std::bad_alloc const&) {
   return {};  // it stays known as it was
+}
+
+FileMappings::Map FileMappings::copy(std::uint64_t address) const try {
+  Lock const lock(lock_);
+  Map copied;
+  if (auto const at = holding(address); at != mappings_.end()) copied.emplace(address, part_of(at, address));
+  return copied;
+} catch (std::bad_alloc const&) {
+  return {};
 }
 
 void FileMappings::put_back(Map taken) {
@@ -78,27 +96,26 @@ void FileMappings::move(Map taken, std::uint64_t start, std::uint64_t to, std::s
   add(to, new_length, std::move(first->second.mapped));
 }
 
-void FileMappings::protect(std::uint64_t start, std::size_t length, int protection, bool failed) try {
+void FileMappings::protect(std::uint64_t start, std::size_t length, int protection, bool failed) {
   std::uint64_t const end = end_of(start, length);
   Lock const lock(lock_);
-  split(start, end);
+  try {
+    split(start, end);
+  } catch (std::bad_alloc const&) {
+    failed = true;  // what acts goes on with the rights that it had
+  }
   for (auto at = first_behind(start); at != mappings_.end() && at->first < end; ++at) {
     Mapped& mapped = at->second.mapped;
     if (!failed) mapped.protection = protection;
     if (mapped.acting != nullptr) kernel_call(SYS_mprotect, at->first, at->second.end - at->first, PROT_NONE);
   }
-} catch (std::bad_alloc const&) {
-  return;  // the program has the rights, and its accesses are found by looking
 }
 
 std::optional<FileMappings::Mapped> FileMappings::acting_at(std::uint64_t address) const {
   Lock const lock(lock_);
-  auto const after = mappings_.upper_bound(address);
-  if (after == mappings_.begin() || std::prev(after)->second.end <= address) return {};
-  Mapped found = std::prev(after)->second.mapped;
-  if (found.acting == nullptr) return {};
-  found.offset += address - std::prev(after)->first;
-  return found;
+  auto const at = holding(address);
+  if (at == mappings_.end() || at->second.mapped.acting == nullptr) return {};
+  return part_of(at, address).mapped;
 }
 
 void FileMappings::open(std::uint64_t address) {
@@ -112,10 +129,8 @@ void FileMappings::open(std::uint64_t address) {
 
 int FileMappings::opened_rights(std::uint64_t address) const {
   Lock const lock(lock_);
-  auto const after = mappings_.upper_bound(address);
-  if (after == mappings_.begin() || std::prev(after)->second.end <= address) return 0;
-  Mapped const& mapped = std::prev(after)->second.mapped;
-  return mapped.opened ? mapped.protection : 0;
+  auto const at = holding(address);
+  return at != mappings_.end() && at->second.mapped.opened ? at->second.mapped.protection : 0;
 }
 
 FileMappings& file_mappings() {

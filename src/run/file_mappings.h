@@ -40,7 +40,9 @@ class FileMappings {
   // The same before the kernel does it, after which the place may be somebody else's at once; and back, if it does not.
   Map take(std::uint64_t start, std::size_t length);
   void put_back(Map taken);
-  // mremap(2) put elsewhere what was taken from `start`.
+  // A part of what is at an address, which stays there: for mremap(2) of length 0, which makes a second mapping.
+  [[nodiscard]] Map copy(std::uint64_t address) const;
+  // mremap(2) put elsewhere what was taken from `start`, or copied.
   void move(Map taken, std::uint64_t start, std::uint64_t to, std::size_t new_length);
 
   // mprotect(2) gave the program other rights, or those of a part, if it failed: it has them where nothing acts.
@@ -70,6 +72,10 @@ class FileMappings {
   };
   // The first that ends behind `start`.
   [[nodiscard]] Map::iterator first_behind(std::uint64_t start);
+  // That an address is in; the end if it is in none.
+  [[nodiscard]] Map::const_iterator holding(std::uint64_t address) const;
+  // From an address in it on.
+  [[nodiscard]] static Mapping part_of(Map::const_iterator at, std::uint64_t address);
   // Makes it begin and end at borders.
   void split(std::uint64_t start, std::uint64_t end);
   // Takes out what overlaps, leaving what is around it; into `gone`, to be freed without the lock.

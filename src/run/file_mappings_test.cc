@@ -138,6 +138,13 @@ TEST_F(RunActingMappings, AreBackIfTheyWereNotUnmapped) {
   EXPECT_EQ(mappings_.acting_at(start(2))->offset, 0x8000 + 2 * page);
 }
 
+TEST_F(RunActingMappings, AreInTwoPlacesAfterACopy) {
+  mappings_.move(mappings_.copy(start(1)), start(1), 0x1000000, 2 * page);
+  EXPECT_EQ(mappings_.acting_at(0x1000000 + page)->offset, 0x8000 + 2 * page);
+  EXPECT_EQ(mappings_.acting_at(start(1))->offset, 0x8000 + page);
+  EXPECT_TRUE(mappings_.copy(0x1000000 + 2 * page).empty());
+}
+
 TEST_F(RunActingMappings, AreGoneWhereOtherMemoryWasMovedTo) {
   mappings_.move(mappings_.take(0x1000000, page), 0x1000000, start(1), page);
   EXPECT_FALSE(mappings_.acting_at(start(1)));

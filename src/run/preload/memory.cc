@@ -121,16 +121,16 @@ void* run_mremap(void* at, size_t length, size_t new_length, int flags, ...) {
   if (kept < length && !may(MemoryEvent::unmapped, number(at) + kept, length - kept)) return MAP_FAILED;
   // With a length of 0 a shared mapping gets a second one: nothing moves.
   void* const moved = remap_pinned(number(at), std::min(length, new_length), [&]() -> void* {
-    if (any_file_mappings()) taken = file_mappings().take(number(at), length);
+    if (any_file_mappings()) taken = length == 0 ? file_mappings().copy(number(at)) : file_mappings().take(number(at), length);
     void* const got = SWIOMMU_NEXT(mremap, run_mremap)(at, length, new_length, flags, to);
     return got == MAP_FAILED ? nullptr : got;
   });
   void* const result = moved == nullptr ? MAP_FAILED : moved;
   if (!any_file_mappings()) return result;
-  if (result == MAP_FAILED)
-    file_mappings().put_back(std::move(taken));
-  else
+  if (result != MAP_FAILED)
     file_mappings().move(std::move(taken), number(at), number(result), new_length);
+  else if (length != 0)
+    file_mappings().put_back(std::move(taken));
   return result;
 }
 

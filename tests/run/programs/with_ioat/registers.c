@@ -127,6 +127,10 @@ static void with_the_rights_that_the_program_has(void) {
   CHECK(registers == kept);
   CHECK(AT(uint8_t, intrctrl) == 8);
   EXPECT_FAULT(AT(uint8_t, intrctrl) = 1);
+  registers = mremap((void*)kept, 0, page, MREMAP_MAYMOVE); /* a second mapping */
+  CHECK((void*)registers != MAP_FAILED && registers != kept);
+  CHECK(munmap((void*)kept, page) == 0);
+  CHECK(AT(uint8_t, intrctrl) == 8);
   CHECK(munmap((void*)registers, page) == 0);
   EXPECT_FAULT((void)AT(uint8_t, intrctrl));
   registers = map(PROT_READ | PROT_WRITE);
