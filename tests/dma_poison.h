@@ -14,17 +14,12 @@
 
 #include "flat_memory.h"
 #include "swiommu/device/port.h"
+#include "thread_sanitizer.h"
 
 namespace swiommu {
 
 // How often tests of races do what they do: less where each step takes ten times as long.
-#if defined(__SANITIZE_THREAD__)
-inline constexpr std::uint64_t concurrent_turns = 400;
-#elif defined(__has_feature)
-inline constexpr std::uint64_t concurrent_turns = __has_feature(thread_sanitizer) ? 400 : 2000;
-#else
-inline constexpr std::uint64_t concurrent_turns = 2000;
-#endif
+inline constexpr std::uint64_t concurrent_turns = under_tsan ? 400 : 2000;
 
 class PoisonPages {
  public:

@@ -12,6 +12,7 @@
 #include "swiommu/base/mutex.h"
 #include "swiommu/domain/paging_domain.h"
 #include "swiommu/vfio/device_model.h"
+#include "thread_sanitizer.h"
 
 namespace swiommu::vfio {
 
@@ -43,6 +44,9 @@ class MirroredMemory final : public MemoryView {
   }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
   [[nodiscard]] std::byte* data(std::uint64_t at) const { return driver_ + at; }
+  // The driver has seen what the device published there; this orders, for TSan too, what the device's other threads do after
+  // the driver's next call. Nothing tells it of a store to mapped registers: there, each thread of the device has its own pages.
+  void published(std::uint64_t at) const { now_sees(device_ + at); }
   [[nodiscard]] Chunk locate(std::uint64_t address, Access) const override {
     if (address < start || address - start >= bytes_) return {};
     return {device_ + (address - start), bytes_ - (address - start)};

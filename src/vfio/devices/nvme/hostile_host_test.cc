@@ -1,15 +1,8 @@
+#include "thread_sanitizer.h"
 #include "vfio/devices/nvme/nvme_fixture.h"
 
 namespace swiommu::vfio::nvme {
 namespace {
-
-#if defined(__SANITIZE_THREAD__)
-constexpr bool under_tsan = true;
-#elif defined(__has_feature)
-constexpr bool under_tsan = __has_feature(thread_sanitizer);
-#else
-constexpr bool under_tsan = false;
-#endif
 
 // Registers, commands, lists and doorbells at random. Afterwards a reset must bring back a controller that works.
 struct NvmeHostileHostTest : NvmeTest {

@@ -130,6 +130,7 @@ struct NvmeTest : testing::Test {
   Completion take(DriverQueue& queue) {
     Completion completion;
     EXPECT_TRUE(eventually([&] { return has_completion(queue); })) << "no completion in queue " << queue.id;
+    memory->published(queue.completions + 16 * queue.head + 12);
     std::memcpy(&completion, data(queue.completions + 16 * queue.head), sizeof completion);
     if (++queue.head == queue.entries) {
       queue.head = 0;
