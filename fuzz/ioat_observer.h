@@ -90,8 +90,8 @@ class IoatObserver final : public DmaWatcher {
 
  private:
   using Descriptor = vfio::ioat::Descriptor;
-  // The descriptor, each page of what is copied, twice, and a completion.
-  static constexpr std::uint64_t most_accesses = 1 + 2 * (16 + 4) + 1;
+  // The descriptor, what is copied in pieces of a page that may lie in two, twice, and a completion.
+  static constexpr std::uint64_t most_accesses = 1 + 2 * 2 * (16 + 1) + 1;
 
   [[nodiscard]] bool copies() const { return descriptor_.operation() == 0 && (descriptor_.control & Descriptor::null) == 0; }
   static std::string_view outcome(std::uint32_t errors) {

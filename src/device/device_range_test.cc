@@ -76,6 +76,23 @@ TEST_F(DmaToADeviceRange, IsAFaultWhereTheDeviceRefuses) {
   EXPECT_TRUE(doorbell.writes.empty());
 }
 
+TEST_F(DmaToADeviceRange, IsCopiedFromAndTo) {
+  alignas(4096) static std::array<std::byte, 4096> words{};
+  auto const place = memory->add_memory(words.data(), words.size(), true);
+  ASSERT_TRUE(place);
+  ASSERT_TRUE(domain->map({0x4000, 0x4fff}, *place, {.access = Access::both()}));
+  EXPECT_TRUE(port->copy(Iova(0x8012), Iova(0x4000), 4).ok());
+  EXPECT_EQ(words[0], std::byte{0x12});
+  EXPECT_TRUE(port->copy(Iova(0x4000), Iova(0x8040), 4).ok());
+  EXPECT_EQ(doorbell.writes, (std::vector<std::pair<std::uint64_t, std::size_t>>{{0x40, 4}}));
+  EXPECT_EQ(doorbell.guards_seen, 0u);
+  DmaResult const refused = port->copy(Iova(0x4000), Iova(0x8800), 4);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.fault->access, Access::writing());
+  ASSERT_TRUE(domain->unmap({0x4000, 0x4fff}));
+  memory->remove_memory(words.data(), words.size(), true);
+}
+
 TEST_F(DmaToADeviceRange, EndsWhereTheMappingEnds) {
   std::vector<std::byte> data(64);
   EXPECT_TRUE(port->read(Iova(0x8fc0), data.data(), data.size()).ok());

@@ -1,6 +1,7 @@
 #include "swiommu/device/port.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -35,6 +36,11 @@ std::uint64_t key_of(std::optional<Pasid> pasid) { return pasid ? *pasid : no_pa
 Range without(Range block, Range hole, std::uint64_t iova) {
   if (!block.overlaps(hole)) return block;
   return iova < hole.start ? Range{block.start, hole.start - 1} : Range{hole.last + 1, block.last};
+}
+
+// Of so many bytes from there: beyond the top of the space a transfer does not go on at 0.
+std::uint64_t before_the_top(Iova iova, std::uint64_t length) {
+  return length != 0 && length - 1 > ~iova.value ? ~iova.value + 1 : length;
 }
 
 }  // namespace
@@ -119,6 +125,10 @@ FaultRecord Port::lost(Iova iova, Access access, std::optional<Pasid> pasid) con
           .domain = DomainKind::paging};
 }
 
+FaultRecord Port::beyond_the_top(Access access, std::optional<Pasid> pasid) const {
+  return {.device = device_->options().requester_id, .pasid = pasid, .iova = 0, .access = access, .reason = Reason::out_of_range};
+}
+
 bool Port::memory_has_moved() {
   Moves* const moves = host_.memory->moves();
   return moves != nullptr && guards_held() == 0 && moves->passed(moves_seen_);
@@ -184,9 +194,7 @@ DmaResult Port::transfer(Iova iova, std::uint64_t length, Access access, std::op
 
 DmaResult Port::transfer_some(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Transfer const& way) {
   DmaResult result;
-  // Beyond the top of the space a transfer does not go on at 0.
-  bool const wraps = length != 0 && length - 1 > ~iova.value;
-  std::uint64_t const end = wraps ? ~iova.value + 1 : length;
+  std::uint64_t const end = before_the_top(iova, length);
   unsigned answers = 0;  // that did not bring what is missing
   while (result.done < end) {
     DeviceTarget target;
@@ -221,9 +229,7 @@ DmaResult Port::transfer_some(Iova iova, std::uint64_t length, Access access, st
     result.done += part;
     answers = 0;
   }
-  if (wraps)
-    result.fault = FaultRecord{
-        .device = device_->options().requester_id, .pasid = pasid, .iova = 0, .access = access, .reason = Reason::out_of_range};
+  if (end < length) result.fault = beyond_the_top(access, pasid);
   return result;
 }
 
@@ -251,6 +257,44 @@ DmaResult Port::write(Iova iova, void const* from, std::uint64_t length, std::op
     return range.write(offset, {bytes + done, part});
   };
   return transfer(iova, length, Access::writing(), pasid, {memory, device});
+}
+
+std::uint64_t Port::copy_directly(Iova from, Iova to, std::uint64_t length, std::optional<Pasid> pasid) {
+  Guard const guard(*this);
+  auto const source = find(from, Access::reading(), pasid, nullptr);
+  if (!source) return 0;
+  auto const destination = find(to, Access::writing(), pasid, nullptr);
+  if (!destination) return 0;
+  std::uint64_t part = std::min({source->length, destination->length, length, piece});
+  if (doubtful_)
+    part = read_doubtful(destination->data, source->data, part);  // finds out about either side
+  else
+    std::memmove(destination->data, source->data, part);
+  add(transfers_, 2);
+  add(bytes_, 2 * part);
+  return part;
+}
+
+// What is not memory on both sides goes through a buffer.
+DmaResult Port::copy(Iova from, Iova to, std::uint64_t length, std::optional<Pasid> pasid) {
+  std::array<std::byte, 4096> buffer;
+  DmaResult result;
+  std::uint64_t const end = std::min(before_the_top(from, length), before_the_top(to, length));
+  while (result.done < end) {
+    Iova const source = from + result.done, destination = to + result.done;
+    if (std::uint64_t const part = copy_directly(source, destination, end - result.done, pasid); part != 0) {
+      result.done += part;
+      continue;
+    }
+    DmaResult const read = this->read(source, buffer.data(), std::min<std::uint64_t>(end - result.done, buffer.size()), pasid);
+    DmaResult const written = write(destination, buffer.data(), read.done, pasid);
+    DmaResult const& worse = written.ok() ? read : written;
+    result = {.done = result.done + written.done, .fault = worse.fault, .pending = worse.pending};
+    if (!result.ok()) return result;
+  }
+  if (end < length)
+    result.fault = beyond_the_top(end == before_the_top(from, length) ? Access::reading() : Access::writing(), pasid);
+  return result;
 }
 
 // Asks for the words that a look-up reads, then for what it leads to, well before either is used.

@@ -32,6 +32,12 @@ struct BitName {
   char const* name;
 };
 
+// Words of a table, of `mask`, that are exactly `value`.
+template <class Entry>
+struct WordPattern {
+  Entry mask, value;
+};
+
 template <class F>
 concept PageTableFormat = requires(F const f, typename F::Entry e, std::uint64_t address, unsigned level, unsigned size_lg2,
                                    std::uint64_t input, Attributes attributes) {
@@ -49,6 +55,9 @@ concept PageTableFormat = requires(F const f, typename F::Entry e, std::uint64_t
   { f.table(address, level) } -> std::same_as<typename F::Entry>;
   // where the table named by a table entry lies
   { f.table_address(e, level) } -> std::same_as<std::uint64_t>;
+  // the words at `level`, from 1 up, that a walk may follow without another question: each is a table entry for all of the table
+  // one level below, leaves all rights, and has no flag to be set. Most words are such; a word that is none is asked about
+  { f.plain_table(level) } -> std::same_as<WordPattern<typename F::Entry>>;
   // the sizes of leaves that may be written at this level, runs included: bit n set for 2^n bytes
   { f.leaf_sizes(level) } -> std::same_as<std::uint64_t>;
   // the word of the item that outputs `address`, part of an entry of 2^size_lg2 bytes; in formats that repeat one word

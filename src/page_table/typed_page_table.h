@@ -72,7 +72,7 @@ class TypedPageTable : public PageTable {
         memory_(std::move(memory)),
         root_(root),
         shape_(shape_of(format_)),
-        inputs_(format_.geometry().inputs()) {}
+        walker_(format_) {}
 
   TableShape const& shape() const override { return shape_; }
   std::uint64_t root() const override { return root_; }
@@ -84,24 +84,23 @@ class TypedPageTable : public PageTable {
     if constexpr (ViewedMemory<M>) {
       if (reader != nullptr) {
         M memory = memory_.seen_through(*reader);
-        return Walker(format_, inputs_).walk(memory, root_, input, access, update);
+        return walker_.walk(memory, root_, input, access, update);
       }
     }
-    return Walker(format_, inputs_).walk(memory_, root_, input, access, update);
+    return walker_.walk(memory_, root_, input, access, update);
   }
 
   [[gnu::flatten]] bool walk_lowest(LowestTable const& table, std::uint64_t input, Access access, Update update,
                                     Walk& walk) const override {
     if constexpr (ViewedMemory<M>)
-      return Walker(format_, inputs_)
-          .walk_lowest(memory_.template load_at<Entry>(table.words, format_.geometry().index(0, input)), input, access,
+      return walker_.walk_lowest(memory_.template load_at<Entry>(table.words, format_.geometry().index(0, input)), input, access,
                        table.above, shape_.tracks_accessed || shape_.tracks_dirty ? update : Update::no, walk);
     return false;
   }
 
   Result<Walk> explain(std::uint64_t input, Access access, std::vector<WalkStep>& steps) const override {
     return guarded([&]() -> Result<Walk> {
-      return Walker(format_).walk(memory_, root_, input, access, Update::no,
+      return walker_.walk(memory_, root_, input, access, Update::no,
                                   [&](unsigned level, std::uint64_t table, std::uint64_t index, std::optional<Entry> e) {
                                     steps.push_back(step(level, table, index, e));
                                   });
@@ -320,7 +319,7 @@ class TypedPageTable : public PageTable {
   mutable M memory_;  // walks write accessed and dirty flags
   std::uint64_t root_;
   TableShape shape_;
-  Inputs inputs_;
+  Walker<F> walker_;
 };
 
 }  // namespace swiommu

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "page_table/format.h"
+#include "page_table/plain_steps.h"
 #include "page_table/table_memory.h"
 #include "swiommu/page_table/page_table.h"
 #include "swiommu/page_table/walk.h"
@@ -20,8 +21,7 @@ class Walker {
  public:
   using Entry = typename F::Entry;
 
-  explicit Walker(F const& format) : Walker(format, format.geometry().inputs()) {}
-  Walker(F const& format, Inputs const& inputs) : format_(format), inputs_(inputs) {}
+  explicit Walker(F const& format) : format_(format), inputs_(format.geometry().inputs()), steps_(format) {}
 
   // Translates `input` for `access`, from the table at `root`. An access that asks for nothing checks no permission.
   // `observe(level, table, index, entry)` is called for each word met; the entry is empty if the table was unreachable.
@@ -43,7 +43,7 @@ class Walker {
     if constexpr (UpdatesEntries<F>) {
       if (update == Update::yes && format_.touched(e, 0, access.write) != e) return false;
     }
-    walk = leaf(format_, Walk{.entry = e}, e, 0, input, access, above);
+    walk = leaf(Walk{.entry = e}, 0, input, access, above);
     return walk.ok();
   }
 
@@ -93,49 +93,38 @@ class Walker {
 
   template <class M, class P, class Observer>
   Walk descend(M& memory, std::uint64_t root, std::uint64_t input, Access access, P& path, Observer&& observe) const {
-    // A copy, which nobody else can reach: reading a word of a table makes the compiler read again all else that others may see.
-    F const format = format_;
-    Geometry const& g = format.geometry();
-    unsigned l = g.top();
+    unsigned l = format_.geometry().top();
     if (!inputs_.contains(input)) return Walk{.reason = Reason::out_of_range, .level = static_cast<std::uint8_t>(l)};
     Access rights = Access::both();
     std::uint64_t table = root;
     for (;;) {
-      std::uint64_t const i = g.index(l, input);
+      std::uint64_t i = 0;
       Entry e = 0;
-      bool const reached = memory.template fetch<Entry>(table, i, e);
-      observe(l, table, i, reached ? std::optional(e) : std::nullopt);
-      auto const ended = [&g, table, i, e, l](Reason reason, unsigned hole_level) {
-        return Walk{.reason = reason,
-                    .level = static_cast<std::uint8_t>(l),
-                    .size_lg2 = g.level[hole_level].shift,
-                    .entry_address = table + i * sizeof(Entry),
-                    .entry = e};
-      };
-      if (!reached) [[unlikely]]
-        return ended(Reason::table_unreachable, l);
-      EntryKind const kind = format.kind(e, l);
-      if (kind != EntryKind::table) {
-        if (kind == EntryKind::leaf) [[likely]] {
-          path.add(table, i, e, l);
-          return leaf(format, ended(Reason::none, l), e, l, input, access, rights);
-        }
-        if (kind == EntryKind::empty) return ended(Reason::not_mapped, l);
-        if constexpr (ExplainsMalformed<F>) return ended(format.reason(e, l), l);
-        return ended(Reason::malformed, l);
+      for (auto const* step = &steps_[l];; step--, l--) {
+        i = step->index(input);
+        bool const reached = memory.template fetch<Entry>(table, i, e);
+        observe(l, table, i, reached ? std::optional(e) : std::nullopt);
+        if (!reached) [[unlikely]]
+          return ended(Reason::table_unreachable, l, table, i, 0);
+        if (!step->passes(e)) break;
+        table = format_.table_address(e, l);
       }
       path.add(table, i, e, l);
-      if constexpr (CombinesRights<F>) rights = rights & format.table_rights(e, l);
-      std::uint64_t const next_table = format.table_address(e, l);
+      // Level 0 is most walks' end, and a constant there.
+      if (l == 0) [[likely]]
+        return leaf_or_hole(0, table, i, e, input, access, rights);
+      if (format_.kind(e, l) != EntryKind::table) return leaf_or_hole(l, table, i, e, input, access, rights);
+      if constexpr (CombinesRights<F>) rights = rights & format_.table_rights(e, l);
+      std::uint64_t const next_table = format_.table_address(e, l);
       if constexpr (SkipsLevels<F>) {
-        unsigned const next = format.next_level(e, l);
+        unsigned const next = format_.next_level(e, l);
         // Input bits of skipped levels must be zero: the first of them that is not makes the hole.
         for (unsigned skipped = l - 1; skipped > next; skipped--)
-          if (g.index(skipped, input) != 0) return ended(Reason::not_mapped, skipped);
+          if (steps_[skipped].index(input) != 0) return ended(Reason::not_mapped, l, table, i, e, skipped);
         l = next;
       } else {
         if constexpr (HasPartialTables<F>) {
-          if (!format.table_holds(e, l, g.index(l - 1, input))) return ended(Reason::not_mapped, l - 1);
+          if (!format_.table_holds(e, l, steps_[l - 1].index(input))) return ended(Reason::not_mapped, l, table, i, e, l - 1);
         }
         l--;
       }
@@ -143,13 +132,36 @@ class Walker {
     }
   }
 
-  static Walk leaf(F const& format, Walk result, Entry e, unsigned l, std::uint64_t input, Access access, Access rights) {
-    unsigned const lg2 = format.leaf_size_lg2(e, l, input);
+  [[nodiscard]] Walk ended(Reason reason, unsigned l, std::uint64_t table, std::uint64_t index, Entry e) const {
+    return ended(reason, l, table, index, e, l);
+  }
+  [[nodiscard]] Walk ended(Reason reason, unsigned l, std::uint64_t table, std::uint64_t index, Entry e,
+                           unsigned hole_level) const {
+    return Walk{.reason = reason,
+                .level = static_cast<std::uint8_t>(l),
+                .size_lg2 = steps_[hole_level].shift,
+                .entry_address = table + index * sizeof(Entry),
+                .entry = e};
+  }
+
+  Walk leaf_or_hole(unsigned l, std::uint64_t table, std::uint64_t index, Entry e, std::uint64_t input, Access access,
+                    Access rights) const {
+    EntryKind const kind = format_.kind(e, l);
+    if (kind == EntryKind::leaf) [[likely]]
+      return leaf(ended(Reason::none, l, table, index, e), l, input, access, rights);
+    if (kind == EntryKind::empty) return ended(Reason::not_mapped, l, table, index, e);
+    if constexpr (ExplainsMalformed<F>) return ended(format_.reason(e, l), l, table, index, e);
+    return ended(Reason::malformed, l, table, index, e);
+  }
+
+  Walk leaf(Walk result, unsigned l, std::uint64_t input, Access access, Access rights) const {
+    Entry const e = static_cast<Entry>(result.entry);
+    unsigned const lg2 = format_.leaf_size_lg2(e, l, input);
     result.size_lg2 = static_cast<std::uint8_t>(lg2);
-    result.attributes = format.attributes(e, l);
+    result.attributes = format_.attributes(e, l);
     result.attributes.access = result.attributes.access & rights;
     result.above = rights;
-    result.output = format.leaf_address(e, l, input) | (input & low_bits(lg2));
+    result.output = format_.leaf_address(e, l, input) | (input & low_bits(lg2));
     if (!result.attributes.access.covers(access)) return failed(result, Reason::permission);
     return result;
   }
@@ -172,6 +184,7 @@ class Walker {
 
   F const& format_;
   Inputs const inputs_;
+  PlainSteps<Entry> const steps_;
 };
 
 }  // namespace swiommu

@@ -79,6 +79,40 @@ class FormatOf final : public FormatUnderTest {
     return word;
   }
 
+  void expect_plain_words_to_be_plain(Random& random, unsigned level) const override {
+    using Entry = typename F::Entry;
+    auto const pattern = format_.plain_table(level);
+    if ((pattern.value & ~pattern.mask) != 0) return;  // no word is
+    unsigned const below_lg2 = table_size_lg2(format_, level - 1);
+    std::uint64_t const last = low_bits(geometry.level[level - 1].index_bits);
+    auto const expect_plain = [&](Entry e) {
+      EXPECT_EQ(format_.kind(e, level), EntryKind::table);
+      if constexpr (CombinesRights<F>) {
+        EXPECT_EQ(format_.table_rights(e, level), Access::both());
+      }
+      if constexpr (SkipsLevels<F>) {
+        EXPECT_EQ(format_.next_level(e, level), level - 1);
+      }
+      if constexpr (HasPartialTables<F>) {
+        for (std::uint64_t const index : {std::uint64_t{0}, random() & last, last})
+          EXPECT_TRUE(format_.table_holds(e, level, index)) << index;
+      }
+      if constexpr (UpdatesEntries<F>) {
+        EXPECT_EQ(format_.touched(e, level, true), e);
+      }
+    };
+    for (unsigned n = 0; n < effort(2000); n++) {
+      auto const e = static_cast<Entry>((random() & ~pattern.mask) | pattern.value);
+      SCOPED_TRACE(testing::Message() << std::hex << "word " << e << ", level " << level);
+      expect_plain(e);
+      std::uint64_t const address = align_down(random() & low_bits(output_bits), below_lg2);
+      Entry written = format_.table(address, level);
+      if constexpr (UpdatesEntries<F>) written = format_.touched(written, level, false);
+      EXPECT_EQ(written & pattern.mask, pattern.value) << "what the library writes is plain once it is used";
+      if (testing::Test::HasFailure()) return;
+    }
+  }
+
  private:
   static std::shared_ptr<TableAllocator> new_allocator() { return *TableAllocator::create(std::uint64_t{4} << 30); }
 

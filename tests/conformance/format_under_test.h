@@ -61,6 +61,9 @@ class FormatUnderTest {
   // A word that looks like something: `address` is where a table or page may lie.
   [[nodiscard]] virtual std::uint64_t plausible_word(Random& random, unsigned level, std::uint64_t address) const = 0;
 
+  // Expects of random words of that level, 1 or more, that those which a walk follows without a question deserve it.
+  virtual void expect_plain_words_to_be_plain(Random& random, unsigned level) const = 0;
+
   [[nodiscard]] std::uint64_t page_sizes() const {
     std::uint64_t all = 0;
     for (std::uint64_t const sizes : leaf_sizes) all |= sizes;

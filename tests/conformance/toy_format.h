@@ -34,6 +34,7 @@ class ToyFormat {
   constexpr Entry empty(unsigned level) const { return kind_empty | (0xabc00u + level) << 12; }
   constexpr Entry table(std::uint64_t address, unsigned) const { return word(address) | kind_table; }
   constexpr std::uint64_t table_address(Entry e, unsigned) const { return address(e); }
+  constexpr WordPattern<Entry> plain_table(unsigned) const { return {.mask = kind_bits | rights, .value = kind_table}; }
 
   constexpr std::uint64_t leaf_sizes(unsigned level) const { return level == 1 ? 0 : bit(shape.level[level].shift); }
   constexpr Entry leaf(std::uint64_t address, unsigned, unsigned, Attributes a) const {

@@ -58,7 +58,7 @@ TEST_F(InstructionCounts, OfAnotherPageThatIsKept) {
 }
 
 TEST_F(InstructionCounts, OfAPageThatIsNotKept) {
-  expect_at_most(960, [&](unsigned times) {
+  expect_at_most(823, [&](unsigned times) {
     for (unsigned n = 0; n < times; n++) {
       if (n % 64 == 0) (void)domain->invalidate(Range::all());
       look(n % 64 * page);
@@ -67,7 +67,7 @@ TEST_F(InstructionCounts, OfAPageThatIsNotKept) {
 }
 
 TEST_F(InstructionCounts, OfAWalk) {
-  expect_at_most(420, [&](unsigned times) {
+  expect_at_most(253, [&](unsigned times) {
     for (unsigned n = 0; n < times; n++) seen_ += domain->translate(n % pages * page, Access::reading(), Update::no).output;
   });
 }
@@ -77,7 +77,7 @@ TEST_F(InstructionCounts, OfAWalkThroughTwoTables) {
   UserTable user({.format = FormatName::x86_64, .levels = 4}, *domain, {tables * page, 1536 * page - 1});
   ASSERT_TRUE(user.map({0, pages * page - 1}, 0));
   auto const nested = NestedDomain::create(domain, user.description()).value();
-  expect_at_most(2600, [&](unsigned times) {
+  expect_at_most(1867, [&](unsigned times) {
     for (unsigned n = 0; n < times; n++) seen_ += nested->translate(n % pages * page, Access::reading(), Update::no).output;
   });
 }

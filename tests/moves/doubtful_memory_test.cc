@@ -56,6 +56,27 @@ TEST_F(RelocatedNever, DmaToMemoryUnmappedUnseenFaults) {
   EXPECT_TRUE(device_sees(3, 1));
 }
 
+TEST_F(RelocatedNever, CopiesFaultOnTheSideThatIsGone) {
+  ProgramMemory program(4);
+  program.fill(1);
+  pin(program);
+  EXPECT_TRUE(device_writes(2, 7));
+  EXPECT_TRUE(port_->copy(iova(2), iova(0), page).ok());
+  EXPECT_TRUE(program.holds(0, 9)) << "what page 2 holds";
+  ::mprotect(program.at(1), page, PROT_READ);
+  DmaResult const written = port_->copy(iova(2) + page / 2, iova(0) + page / 2, page);
+  EXPECT_EQ(written.done, page / 2);
+  ASSERT_FALSE(written.ok());
+  EXPECT_EQ(written.fault->access, Access::writing());
+  EXPECT_EQ(written.fault->iova, iova(1).value);
+  ::mprotect(program.at(2), page, PROT_NONE);
+  DmaResult const read = port_->copy(iova(2), iova(0), page);
+  EXPECT_EQ(read.done, 0u);
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.fault->access, Access::reading());
+  EXPECT_EQ(read.fault->iova, iova(2).value);
+}
+
 TEST_F(RelocatedNever, DmaToProtectedMemoryFaults) {
   ProgramMemory program(4);
   program.fill(1);

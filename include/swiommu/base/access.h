@@ -1,7 +1,5 @@
 // What an access needs, and what a mapping allows.
 #pragma once
-#include <bit>
-#include <cstdint>
 
 namespace swiommu {
 
@@ -15,15 +13,9 @@ struct Access {
   static constexpr Access both() { return {.read = true, .write = true}; }
 
   // Do these rights suffice for `wanted`?
-  [[nodiscard]] constexpr bool covers(Access wanted) const { return (wanted.both_at_once() & ~both_at_once()) == 0; }
-  constexpr Access operator&(Access other) const {
-    return std::bit_cast<Access>(static_cast<std::uint16_t>(both_at_once() & other.both_at_once()));
-  }
+  [[nodiscard]] constexpr bool covers(Access wanted) const { return (read || !wanted.read) && (write || !wanted.write); }
+  constexpr Access operator&(Access other) const { return {.read = read && other.read, .write = write && other.write}; }
   constexpr bool operator==(Access const&) const = default;
-
- private:
-  // Walks combine rights at each level: one instruction for two.
-  [[nodiscard]] constexpr std::uint16_t both_at_once() const { return std::bit_cast<std::uint16_t>(*this); }
 };
 
 }  // namespace swiommu

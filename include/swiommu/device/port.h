@@ -112,6 +112,10 @@ class Port {
   DmaResult read(std::span<Segment const> list, void* to, std::optional<Pasid> pasid = std::nullopt);
   DmaResult write(std::span<Segment const> list, void const* from, std::optional<Pasid> pasid = std::nullopt);
 
+  // Copies from one iova to another as a read and a write would, which is what it counts as, but without a stop in between. Which
+  // side a fault is of is told by its access. Where the two overlap, bytes of the source may be read when they are written already.
+  DmaResult copy(Iova from, Iova to, std::uint64_t length, std::optional<Pasid> pasid = std::nullopt);
+
   // PCIe AtomicOps on naturally aligned operands in little-endian memory: EINVAL if not aligned. T: std::uint32_t, std::uint64_t.
   template <class T>
   Result<AtomicResult<T>> fetch_add(Iova iova, T addend, std::optional<Pasid> pasid = std::nullopt);
@@ -158,6 +162,7 @@ class Port {
   std::expected<Chunk, FaultRecord> walk(std::uint64_t iova, Access access, std::optional<Pasid> pasid, DeviceTarget* target);
   [[nodiscard]] bool misses(std::uint64_t iova, Access access, std::optional<Pasid> pasid);
   bool ask_for_pages(FaultRecord const& fault, std::uint64_t last, std::optional<std::uint32_t>& pending);
+  FaultRecord beyond_the_top(Access access, std::optional<Pasid> pasid) const;
   FaultRecord lost(Iova iova, Access access, std::optional<Pasid> pasid) const;
   // What a transfer may do with memory and with a device range, both from `done` bytes on.
   struct Transfer;
@@ -165,6 +170,8 @@ class Port {
   DmaResult for_each(std::span<Segment const> list, Part part);
   DmaResult transfer(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Transfer const& way);
   DmaResult transfer_some(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Transfer const& way);
+  // How many bytes a copy has moved under one guard; 0: only reading and writing tells why, or works.
+  std::uint64_t copy_directly(Iova from, Iova to, std::uint64_t length, std::optional<Pasid> pasid);
   template <class T, class Operation>
   Result<AtomicResult<T>> atomic(Iova iova, std::optional<Pasid> pasid, Operation operation);
 

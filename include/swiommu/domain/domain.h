@@ -121,9 +121,9 @@ class Domain : public MemoryView {
   // What `look_up` gives, within the limits; of this domain.
   template <class LookUp>
   [[nodiscard]] Translation limited(Limits const& limits, std::uint64_t input, Access access, LookUp look_up) const {
+    if (limits.aperture == Range::all() && limits.rights == Access::both()) return look_up();
     if (!limits.aperture.contains(input)) return {.reason = Reason::out_of_range, .where = this};
     if (!limits.rights.covers(access)) return {.reason = Reason::permission, .where = this};
-    if (limits.aperture == Range::all() && limits.rights == Access::both()) return look_up();
     return clipped(limits, input, look_up());
   }
 

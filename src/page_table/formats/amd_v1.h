@@ -75,6 +75,10 @@ class AmdV1 {
   constexpr std::uint64_t table_address(Entry e, unsigned) const { return (e & address_bits) >> shift_; }
   constexpr Access table_rights(Entry e, unsigned) const { return {(e & read) != 0, (e & write) != 0}; }
   constexpr unsigned next_level(Entry e, unsigned) const { return next_field(e) - 1; }
+  constexpr WordPattern<Entry> plain_table(unsigned level) const {
+    Entry const flags = present | read | write | (accessed_updates_ ? accessed : 0);
+    return {.mask = flags | bit_span(11, 9) | bit_span(60, 52) | beyond_output_, .value = flags | Entry{level} << 9};
+  }
 
   constexpr std::uint64_t leaf_sizes(unsigned level) const {
     if (level > 4) return 0;

@@ -97,6 +97,10 @@ class ArmLpae {
     bool const unprivileged = !table_rights_ || (e & table_privileged) == 0;
     return {unprivileged, unprivileged && (!table_rights_ || (e & table_read_only) == 0)};
   }
+  constexpr WordPattern<Entry> plain_table(unsigned) const {
+    Entry const narrowing = stage == 1 && table_rights_ ? table_privileged | table_read_only : 0;
+    return {.mask = valid | not_block | narrowing | address_field(~low_bits(output_bits_)), .value = valid | not_block};
+  }
 
   constexpr std::uint64_t leaf_sizes(unsigned level) const {
     if (level > highest_block_ || level >= geometry_.levels) return 0;

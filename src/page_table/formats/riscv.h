@@ -59,6 +59,10 @@ class RiscvTable {
   constexpr Entry empty(unsigned) const { return 0; }
   constexpr Entry table(std::uint64_t address, unsigned) const { return address_field(address) | valid; }
   constexpr std::uint64_t table_address(Entry e, unsigned) const { return address(e); }
+  constexpr WordPattern<Entry> plain_table(unsigned) const {
+    Entry const zero = read | write | execute | user | accessed | dirty | bit_span(63, 54) | address_field(~low_bits(output_bits_));
+    return {.mask = valid | zero, .value = valid};
+  }
 
   constexpr std::uint64_t leaf_sizes(unsigned level) const {
     return (bit(12 + 9 * level) | (level == 0 && svnapot_ ? bit(16) : 0)) & offered_;

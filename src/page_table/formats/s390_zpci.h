@@ -58,6 +58,12 @@ class S390Zpci {
   }
   constexpr std::uint64_t table_address(Entry e, unsigned level) const { return align_down(e, level > 1 ? 14 : 11); }
   constexpr Access table_rights(Entry e, unsigned) const { return {.read = true, .write = (e & protect) == 0}; }
+  // None of a segment table: only a look at the whole word tells one from 0, which is malformed.
+  constexpr WordPattern<Entry> plain_table(unsigned level) const {
+    if (level == 1) return {.mask = 0, .value = 1};
+    Entry const zero = invalid | protect | bit_span(7, 6) | ~low_bits(output_bits_);
+    return {.mask = zero | bit_span(3, 0), .value = Entry{level - 1} << 2 | whole_table};
+  }
   constexpr bool table_holds(Entry e, unsigned level, std::uint64_t index) const {
     if (level == 1) return true;
     std::uint64_t const quarter = index >> 9;

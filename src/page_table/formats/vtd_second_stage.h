@@ -49,6 +49,10 @@ class VtdSecondStage {
   constexpr Entry table(std::uint64_t address, unsigned) const { return address | read | write; }
   constexpr std::uint64_t table_address(Entry e, unsigned) const { return e & bit_span(51, 12); }
   constexpr Access table_rights(Entry e, unsigned) const { return {(e & read) != 0, (e & write) != 0}; }
+  constexpr WordPattern<Entry> plain_table(unsigned) const {
+    Entry const flags = read | write | (updates_ ? accessed : 0);
+    return {.mask = flags | page_size | reserved_in_table_, .value = flags};
+  }
 
   constexpr std::uint64_t leaf_sizes(unsigned level) const { return level <= 2 ? bit(12 + 9 * level) & offered_ : 0; }
   constexpr Entry leaf(std::uint64_t address, unsigned level, unsigned, Attributes a) const {

@@ -59,6 +59,10 @@ class X86_64 {
   constexpr Access table_rights(Entry e, unsigned) const {
     return {.read = (e & user) != 0, .write = (e & (user | writable)) == (user | writable)};
   }
+  constexpr WordPattern<Entry> plain_table(unsigned) const {
+    Entry const flags = present | writable | user | (accessed_updates_ ? accessed : 0);
+    return {.mask = flags | page_size | beyond_output_, .value = flags};
+  }
 
   constexpr std::uint64_t leaf_sizes(unsigned level) const { return level <= 2 ? bit(12 + 9 * level) & offered_ : 0; }
   // Already accessed, so that hardware that faults on a clear A, or writes it, has nothing to do; already dirty where nobody

@@ -7,8 +7,8 @@
 namespace swiommu::vfio::ioat {
 namespace {
 
-// Of a copy at a time: stays in the processor's nearest cache, and ends soon.
-constexpr std::size_t piece_bytes = 32 << 10;
+// Of a copy at a time, so that it ends soon.
+constexpr std::uint64_t piece = std::uint64_t{64} << 10;
 
 constexpr std::uint64_t base_of(unsigned number) { return offset::channels + offset::channel_bytes * number; }
 
@@ -20,7 +20,6 @@ Channel::Channel(Shared& shared, unsigned number, std::unique_ptr<Port> port)
     : shared_(shared),
       number_(number),
       port_(std::move(port)),
-      buffer_(piece_bytes),
       control_(shared.memory->word<std::uint64_t>(base_of(number) + offset::chanctrl)),
       registers_(*shared.memory, base_of(number)),
       thread_(wakeup_, [this] { return work(); }, [this] { return shared_.memory->mapped(); }) {}
@@ -94,9 +93,9 @@ std::optional<std::uint32_t> Channel::run(Job const& job, Descriptor& descriptor
 std::optional<std::uint32_t> Channel::copy(Descriptor const& descriptor) {
   for (std::uint64_t done = 0; done < descriptor.size;) {
     if (given_up()) return std::nullopt;
-    std::uint64_t const length = std::min<std::uint64_t>(buffer_.size(), descriptor.size - done);
-    if (!ok(port_->read(Iova(descriptor.source + done), buffer_.data(), length))) return chanerr::read_data;
-    if (!ok(port_->write(Iova(descriptor.destination + done), buffer_.data(), length))) return chanerr::write_data;
+    std::uint64_t const length = std::min<std::uint64_t>(piece, descriptor.size - done);
+    DmaResult const copied = port_->copy(Iova(descriptor.source + done), Iova(descriptor.destination + done), length);
+    if (!ok(copied)) return copied.fault->access.write ? chanerr::write_data : chanerr::read_data;
     done += length;
   }
   return 0;

@@ -58,7 +58,6 @@ class Channel {
   Shared& shared_;
   unsigned const number_;
   std::unique_ptr<Port> const port_;
-  std::vector<std::byte> buffer_;                 // of the thread
   std::atomic_ref<std::uint64_t> const control_;  // of the register memory
   Mutex mutex_;
   ChannelRegisters registers_ SWIOMMU_GUARDED_BY(mutex_);
