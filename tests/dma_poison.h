@@ -106,7 +106,7 @@ class DmaThreads {
       Iova const iova(target_.iovas.start + random() % pages * FlatMemory::page + n * part);
       auto const pasid = target_.pasids[random() % target_.pasids.size()];
       std::optional<FaultRecord> fault;
-      switch (random() % 4) {
+      switch (random() % 5) {
         case 0:
           fault = port->read(iova, words.data(), part, pasid).fault;
           if (!fault) look(words.data());
@@ -116,6 +116,11 @@ class DmaThreads {
           fault = port->write(iova, words.data(), part, pasid).fault;
           break;
         case 2: {
+          Iova const to(target_.iovas.start + random() % pages * FlatMemory::page + n * part);
+          fault = port->copy(iova, to, part, pasid).fault;
+          break;
+        }
+        case 3: {
           auto const found = port->swap<std::uint64_t>(iova, PoisonPages::good, pasid).value();
           fault = found.fault;
           if (!fault && found.before == PoisonPages::poison) poison_seen_++;

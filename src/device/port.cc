@@ -259,40 +259,66 @@ DmaResult Port::write(Iova iova, void const* from, std::uint64_t length, std::op
   return transfer(iova, length, Access::writing(), pasid, {memory, device});
 }
 
-std::uint64_t Port::copy_directly(Iova from, Iova to, std::uint64_t length, std::optional<Pasid> pasid) {
+// Of what lies in a row on both sides.
+struct Port::Copied {
+  std::uint64_t part = 0;            // bytes; 0: nothing, because of
+  std::optional<FaultRecord> fault;  // of one side
+  bool meets_device = false;         // a device range is where it should be
+};
+
+Port::Copied Port::copy_directly(Iova from, Iova to, std::uint64_t length, std::optional<Pasid> pasid) {
   Guard const guard(*this);
-  auto const source = find(from, Access::reading(), pasid, nullptr);
-  if (!source) return 0;
-  auto const destination = find(to, Access::writing(), pasid, nullptr);
-  if (!destination) return 0;
-  std::uint64_t part = std::min({source->length, destination->length, length, piece});
-  if (doubtful_)
-    part = read_doubtful(destination->data, source->data, part);  // finds out about either side
-  else
+  DeviceTarget device;
+  auto const source = find(from, Access::reading(), pasid, &device);
+  auto const destination = source ? find(to, Access::writing(), pasid, &device) : source;
+  if (!destination) return {.fault = destination.error(), .meets_device = static_cast<bool>(device.found)};
+  std::uint64_t const part = std::min({source->length, destination->length, length, piece});
+  if (!doubtful_) {
     std::memmove(destination->data, source->data, part);
-  add(transfers_, 2);
-  add(bytes_, 2 * part);
-  return part;
+    return {.part = part};
+  }
+  if (std::uint64_t const copied = read_doubtful(destination->data, source->data, part); copied != 0) return {.part = copied};
+  std::byte first;
+  bool const readable = read_doubtful(&first, source->data, 1) == 1;
+  return {.fault = readable ? lost(to, Access::writing(), pasid) : lost(from, Access::reading(), pasid)};
 }
 
-// What is not memory on both sides goes through a buffer.
-DmaResult Port::copy(Iova from, Iova to, std::uint64_t length, std::optional<Pasid> pasid) {
+DmaResult Port::copy_through_buffer(Iova from, Iova to, std::uint64_t length, std::optional<Pasid> pasid) {
   std::array<std::byte, 4096> buffer;
-  DmaResult result;
-  std::uint64_t const end = std::min(before_the_top(from, length), before_the_top(to, length));
-  while (result.done < end) {
-    Iova const source = from + result.done, destination = to + result.done;
-    if (std::uint64_t const part = copy_directly(source, destination, end - result.done, pasid); part != 0) {
-      result.done += part;
-      continue;
-    }
-    DmaResult const read = this->read(source, buffer.data(), std::min<std::uint64_t>(end - result.done, buffer.size()), pasid);
-    DmaResult const written = write(destination, buffer.data(), read.done, pasid);
-    DmaResult const& worse = written.ok() ? read : written;
-    result = {.done = result.done + written.done, .fault = worse.fault, .pending = worse.pending};
-    if (!result.ok()) return result;
+  DmaResult in = read(from, buffer.data(), std::min<std::uint64_t>(length, buffer.size()), pasid);
+  if (in.done == 0) return in;
+  DmaResult out = write(to, buffer.data(), in.done, pasid);
+  if (out.ok()) {
+    out.fault = in.fault;
+    out.pending = in.pending;
   }
-  if (end < length)
+  return out;
+}
+
+DmaResult Port::copy(Iova from, Iova to, std::uint64_t length, std::optional<Pasid> pasid) {
+  std::uint64_t const end = std::min(before_the_top(from, length), before_the_top(to, length));
+  std::uint64_t direct = 0;
+  unsigned answers = 0;  // that did not bring what is missing
+  DmaResult result;
+  while (result.ok() && result.done < end) {
+    Iova const source = from + result.done, destination = to + result.done;
+    Copied const copied = copy_directly(source, destination, end - result.done, pasid);
+    if (copied.part != 0) {
+      result.done += copied.part;
+      direct += copied.part;
+      answers = 0;
+    } else if (copied.meets_device) {
+      DmaResult const more = copy_through_buffer(source, destination, end - result.done, pasid);
+      result = {.done = result.done + more.done, .fault = more.fault, .pending = more.pending};
+    } else {
+      std::uint64_t const last = (copied.fault->access.write ? to : from).value + (end - 1);
+      bool const again = memory_has_moved() || (answers++ < most_answers && ask_for_pages(*copied.fault, last, result.pending));
+      if (!again) result.fault = copied.fault;
+    }
+  }
+  add(transfers_, 2);
+  add(bytes_, 2 * direct);
+  if (result.ok() && end < length)
     result.fault = beyond_the_top(end == before_the_top(from, length) ? Access::reading() : Access::writing(), pasid);
   return result;
 }

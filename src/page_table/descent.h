@@ -3,7 +3,7 @@
 #pragma once
 #include <cstdint>
 
-#include "page_table/format.h"
+#include "page_table/plain_steps.h"
 #include "swiommu/base/range.h"
 
 namespace swiommu {
@@ -66,17 +66,21 @@ struct TablePlace {
 // The lowest table, from `from` on, under which all of `range` lies, but not where the range is all that one item covers: such an
 // item may become a leaf, or empty. While nobody else changes what is in the range the table stays linked.
 template <PageTableFormat F, class M>
-TablePlace lowest_table(F const& format, M& memory, TablePlace from, Range range) {
-  F const f = format;  // for the reason that Walker::descend() has
-  Geometry const& g = f.geometry();
+TablePlace lowest_table(F const& f, PlainSteps<typename F::Entry> const& steps, M& memory, TablePlace from, Range range) {
   std::uint64_t const differing = range.start ^ range.last;
   // An item must cover more than 2^covered bytes.
   unsigned covered = differing == 0 ? 0 : log2_floor(differing) + 1;
   if (covered != 0 && Range::block(range.start, covered) != range) covered--;
-  while (from.level > 0 && g.level[from.level].shift > covered) {
-    auto const e = memory.template load<typename F::Entry>(from.table, g.index(from.level, range.start));
-    if (!e || f.kind(*e, from.level) != EntryKind::table || !leads_on(f, *e, from.level, range)) break;
-    from = {child_level(f, *e, from.level), f.table_address(*e, from.level)};
+  while (from.level > 0 && steps[from.level].shift > covered) {
+    auto const& step = steps[from.level];
+    typename F::Entry e = 0;
+    if (!memory.template fetch<typename F::Entry>(from.table, step.index(range.start), e)) break;
+    if (step.passes(e)) {
+      from = {from.level - 1, f.table_address(e, from.level)};
+      continue;
+    }
+    if (f.kind(e, from.level) != EntryKind::table || !leads_on(f, e, from.level, range)) break;
+    from = {child_level(f, e, from.level), f.table_address(e, from.level)};
   }
   return from;
 }

@@ -32,10 +32,11 @@ struct BitName {
   char const* name;
 };
 
-// Words of a table, of `mask`, that are exactly `value`.
+// The words whose bits in `mask` are `value`. By default none.
 template <class Entry>
 struct WordPattern {
-  Entry mask, value;
+  Entry mask = 0, value = 1;
+  [[nodiscard]] constexpr bool matches(Entry e) const { return (e & mask) == value; }
 };
 
 template <class F>
@@ -56,7 +57,7 @@ concept PageTableFormat = requires(F const f, typename F::Entry e, std::uint64_t
   // where the table named by a table entry lies
   { f.table_address(e, level) } -> std::same_as<std::uint64_t>;
   // the words at `level`, from 1 up, that a walk may follow without another question: each is a table entry for all of the table
-  // one level below, leaves all rights, and has no flag to be set. Most words are such; a word that is none is asked about
+  // one level below, leaves all rights, and has no flag to be set. Most words are such; the others are asked about
   { f.plain_table(level) } -> std::same_as<WordPattern<typename F::Entry>>;
   // the sizes of leaves that may be written at this level, runs included: bit n set for 2^n bytes
   { f.leaf_sizes(level) } -> std::same_as<std::uint64_t>;

@@ -10,12 +10,12 @@ template <class Entry>
 class PlainSteps {
  public:
   struct Step {
-    Entry mask = 0, value = 1;  // no word is plain
+    WordPattern<Entry> plain;  // of level 0 none
     std::uint32_t last_index = 0;
     std::uint8_t shift = 0;
 
     [[nodiscard]] std::uint64_t index(std::uint64_t input) const { return input >> shift & last_index; }
-    [[nodiscard]] bool passes(Entry e) const { return (e & mask) == value; }
+    [[nodiscard]] bool passes(Entry e) const { return plain.matches(e); }
   };
 
   template <PageTableFormat F>
@@ -25,10 +25,7 @@ class PlainSteps {
       Step& step = steps_[l];
       step.last_index = static_cast<std::uint32_t>(low_bits(g.level[l].index_bits));
       step.shift = g.level[l].shift;
-      if (l == 0) continue;
-      auto const plain = format.plain_table(l);
-      step.mask = plain.mask;
-      step.value = plain.value;
+      if (l != 0) step.plain = format.plain_table(l);
     }
   }
   Step const& operator[](unsigned level) const { return steps_[level]; }

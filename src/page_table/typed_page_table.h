@@ -68,11 +68,7 @@ class TypedPageTable : public PageTable {
   using Entry = typename F::Entry;
 
   TypedPageTable(F const& format, M memory, std::uint64_t root)
-      : format_(format),
-        memory_(std::move(memory)),
-        root_(root),
-        shape_(shape_of(format_)),
-        walker_(format_) {}
+      : format_(format), memory_(std::move(memory)), root_(root), shape_(shape_of(format_)), walker_(format_) {}
 
   TableShape const& shape() const override { return shape_; }
   std::uint64_t root() const override { return root_; }
@@ -94,16 +90,16 @@ class TypedPageTable : public PageTable {
                                     Walk& walk) const override {
     if constexpr (ViewedMemory<M>)
       return walker_.walk_lowest(memory_.template load_at<Entry>(table.words, format_.geometry().index(0, input)), input, access,
-                       table.above, shape_.tracks_accessed || shape_.tracks_dirty ? update : Update::no, walk);
+                                 table.above, shape_.tracks_accessed || shape_.tracks_dirty ? update : Update::no, walk);
     return false;
   }
 
   Result<Walk> explain(std::uint64_t input, Access access, std::vector<WalkStep>& steps) const override {
     return guarded([&]() -> Result<Walk> {
       return walker_.walk(memory_, root_, input, access, Update::no,
-                                  [&](unsigned level, std::uint64_t table, std::uint64_t index, std::optional<Entry> e) {
-                                    steps.push_back(step(level, table, index, e));
-                                  });
+                          [&](unsigned level, std::uint64_t table, std::uint64_t index, std::optional<Entry> e) {
+                            steps.push_back(step(level, table, index, e));
+                          });
     });
   }
 
@@ -112,7 +108,7 @@ class TypedPageTable : public PageTable {
     return guarded([&]() -> Result<void> {
       SWIOMMU_TRY(check_map(range, output, attributes));
       typename Mapper<F, M>::Target const target{range.start, output, attributes, largest_leaf_lg2};
-      auto const place = lowest_table(format_, memory_, top(), range);
+      auto const place = lowest_table(format_, walker_.steps(), memory_, top(), range);
       if constexpr (!BudgetedMemory<M>) {
         // Most calls want leaves of one size next to each other, in a table that is there: no need to plan.
         Mapper<F, M> mapper(format_, memory_);
@@ -130,7 +126,7 @@ class TypedPageTable : public PageTable {
   Result<std::uint64_t> unmap(Range range, Cut cut, Gather& gather) override {
     return guarded([&]() -> Result<std::uint64_t> {
       if (!covers(range)) return beyond_inputs(range);
-      auto const place = lowest_table(format_, memory_, top(), range);
+      auto const place = lowest_table(format_, walker_.steps(), memory_, top(), range);
       bool const cuts = Splitter<F, M>(format_, memory_, place).cuts(range);
       TableNeeds needs;
       if (cuts) SWIOMMU_TRY(plan_cuts(memory_, place, range, cut, needs));
@@ -174,7 +170,7 @@ class TypedPageTable : public PageTable {
     if (!covers(range)) return beyond_inputs(range);
     auto&& memory = memory_to_plan_in();
     Harvest<F, M, FunctionRef<void(Range)>>(format_, memory, flag, clear, report)
-        .run(lowest_table(format_, memory, top(), range), range);
+        .run(lowest_table(format_, walker_.steps(), memory, top(), range), range);
     if (exhausted(memory)) return over_budget();
     return {};
   }

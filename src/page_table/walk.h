@@ -23,6 +23,8 @@ class Walker {
 
   explicit Walker(F const& format) : format_(format), inputs_(format.geometry().inputs()), steps_(format) {}
 
+  [[nodiscard]] PlainSteps<Entry> const& steps() const { return steps_; }
+
   // Translates `input` for `access`, from the table at `root`. An access that asks for nothing checks no permission.
   // `observe(level, table, index, entry)` is called for each word met; the entry is empty if the table was unreachable.
   // With Update::yes, accessed and dirty flags are written where the format is configured for it, after the permission
@@ -110,7 +112,7 @@ class Walker {
         table = format_.table_address(e, l);
       }
       path.add(table, i, e, l);
-      // Level 0 is most walks' end, and a constant there.
+      // Most walks end at level 0; with the level a constant, less is asked.
       if (l == 0) [[likely]]
         return leaf_or_hole(0, table, i, e, input, access, rights);
       if (format_.kind(e, l) != EntryKind::table) return leaf_or_hole(l, table, i, e, input, access, rights);

@@ -63,8 +63,6 @@ long OwnHolding::map_acting(std::shared_ptr<iommufd::MappableMemory> memory, voi
   long const mapped = kernel_call(SYS_mmap, at, length, PROT_NONE, flags, descriptor, inside);
   if (mapped < 0) return mapped;
   auto const start = static_cast<std::uint64_t>(mapped);
-  // A child could not make calls of its accesses.
-  kernel_call(SYS_madvise, start, length, MADV_DONTFORK);
   if (!file_mappings().add(start, length, {*registers, registers->get(), protection, offset})) {
     (*registers)->let_go();
     kernel_call(SYS_mprotect, start, length, protection);

@@ -41,7 +41,7 @@ class CountingDma {
       std::uint64_t& known = expected[at];
       std::uint64_t found = 0;
       bool ok = true;
-      switch (random() % 3) {
+      switch (random() % 4) {
         case 0: {
           ok = port->read(iova, &found, sizeof found).ok();
           std::uint64_t const next = known + 1;
@@ -49,8 +49,14 @@ class CountingDma {
           break;
         }
         case 1: {
+          std::uint64_t const other = random() % pages_;
+          ok = port->copy(iova, first_ + (other * page + 64 * n), sizeof found).ok();
+          expected[other] = known;
+          [[fallthrough]];
+        }
+        case 2: {
           auto const result = port->fetch_add<std::uint64_t>(iova, 1).value();
-          ok = result.ok();
+          ok = ok && result.ok();
           found = result.before;
           break;
         }

@@ -112,8 +112,9 @@ class Port {
   DmaResult read(std::span<Segment const> list, void* to, std::optional<Pasid> pasid = std::nullopt);
   DmaResult write(std::span<Segment const> list, void const* from, std::optional<Pasid> pasid = std::nullopt);
 
-  // Copies from one iova to another as a read and a write would, which is what it counts as, but without a stop in between. Which
-  // side a fault is of is told by its access. Where the two overlap, bytes of the source may be read when they are written already.
+  // Copies from one iova to another, and counts as a read and a write. Which side a fault is of is told by its access. Where the
+  // two overlap, bytes of the source may be read after they were written. What lies in device ranges is read and written in
+  // pieces of at most 4 KiB, each of which counts too.
   DmaResult copy(Iova from, Iova to, std::uint64_t length, std::optional<Pasid> pasid = std::nullopt);
 
   // PCIe AtomicOps on naturally aligned operands in little-endian memory: EINVAL if not aligned. T: std::uint32_t, std::uint64_t.
@@ -170,8 +171,9 @@ class Port {
   DmaResult for_each(std::span<Segment const> list, Part part);
   DmaResult transfer(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Transfer const& way);
   DmaResult transfer_some(Iova iova, std::uint64_t length, Access access, std::optional<Pasid> pasid, Transfer const& way);
-  // How many bytes a copy has moved under one guard; 0: only reading and writing tells why, or works.
-  std::uint64_t copy_directly(Iova from, Iova to, std::uint64_t length, std::optional<Pasid> pasid);
+  struct Copied;
+  Copied copy_directly(Iova from, Iova to, std::uint64_t length, std::optional<Pasid> pasid);
+  DmaResult copy_through_buffer(Iova from, Iova to, std::uint64_t length, std::optional<Pasid> pasid);
   template <class T, class Operation>
   Result<AtomicResult<T>> atomic(Iova iova, std::optional<Pasid> pasid, Operation operation);
 

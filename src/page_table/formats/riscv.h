@@ -60,7 +60,8 @@ class RiscvTable {
   constexpr Entry table(std::uint64_t address, unsigned) const { return address_field(address) | valid; }
   constexpr std::uint64_t table_address(Entry e, unsigned) const { return address(e); }
   constexpr WordPattern<Entry> plain_table(unsigned) const {
-    Entry const zero = read | write | execute | user | accessed | dirty | bit_span(63, 54) | address_field(~low_bits(output_bits_));
+    Entry const zero =
+        read | write | execute | user | accessed | dirty | bit_span(63, 54) | address_field(~low_bits(output_bits_));
     return {.mask = valid | zero, .value = valid};
   }
 

@@ -60,7 +60,7 @@ class S390Zpci {
   constexpr Access table_rights(Entry e, unsigned) const { return {.read = true, .write = (e & protect) == 0}; }
   // None of a segment table: only a look at the whole word tells one from 0, which is malformed.
   constexpr WordPattern<Entry> plain_table(unsigned level) const {
-    if (level == 1) return {.mask = 0, .value = 1};
+    if (level == 1) return {};
     Entry const zero = invalid | protect | bit_span(7, 6) | ~low_bits(output_bits_);
     return {.mask = zero | bit_span(3, 0), .value = Entry{level - 1} << 2 | whole_table};
   }

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "swiommu/base/mutex.h"
 #include "vfio/devices/gate.h"
