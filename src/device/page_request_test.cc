@@ -66,6 +66,18 @@ TEST_F(PortPageRequestTest, AreMadeForMissingPagesAndTheDmaGoesOn) {
   }
 }
 
+TEST_F(PortPageRequestTest, OfACopyAskForEachSideAtOnce) {
+  map_what_is_asked_for();
+  for (std::uint64_t n = 0; n < 6; n++) std::memset(memory->data(10 + n), static_cast<int>(n + 1), page);
+  auto const result = port->copy(Iova(10 * page), Iova(30 * page), 6 * page);
+  EXPECT_TRUE(result.ok());
+  EXPECT_EQ(result.done, 6 * page);
+  EXPECT_EQ(std::memcmp(memory->data(30), memory->data(10), 6 * page), 0);
+  EXPECT_EQ(asked->groups, 2);
+  EXPECT_EQ(asked->requests.size(), 12U);
+  EXPECT_EQ(port->counts().transfers, 2U);
+}
+
 TEST_F(PortPageRequestTest, AskOnlyForWhatIsMissing) {
   map_what_is_asked_for();
   map(6, 6);
