@@ -40,7 +40,7 @@ Result<void> DeviceFile::feature(iommufd::Caller& caller, std::uint64_t argument
       if (wakes) {
         if (!caller.copy_in(argument + sizeof given, std::as_writable_bytes(std::span(&entry, 1))))
           return fail(EFAULT, "the data cannot be read");
-        if (entry.reserved != 0) return fail(EINVAL, "reserved is not 0");
+        if (entry.reserved != 0 || entry.wakeup_eventfd < 0) return fail(EINVAL, "reserved is not 0, or there is no eventfd");
         // Nothing wakes the function but its user.
         if (auto const event = EventDescriptor::borrow(caller, entry.wakeup_eventfd); !event)
           return std::unexpected(event.error());

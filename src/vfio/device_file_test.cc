@@ -170,6 +170,8 @@ TEST_F(VfioDeviceFileTest, LowPowerIsEnteredOnceAndLeftAtAnyTime) {
   EXPECT_EQ(feature(set | entry, 8), -EINVAL);
   EXPECT_EQ(feature(set | leave, 8), 0);
   EXPECT_EQ(feature(set | with_wakeup, 12), -EINVAL);
+  EXPECT_EQ(feature(set | with_wakeup), -EINVAL) << "-1";
+  wakeup_ = 123456;
   EXPECT_EQ(feature(set | with_wakeup), -EBADF);
   wakeup_ = new_event();
   EXPECT_EQ(feature(set | with_wakeup), 0);

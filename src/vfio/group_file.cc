@@ -68,6 +68,7 @@ Result<void> GroupFile::set_container(iommufd::Caller& caller, std::uint64_t arg
   auto container = caller.open_file(descriptor);
   if (!container) {
     SWIOMMU_TRY(caller.borrow(descriptor));
+    if (group_->has_container()) return fail(EINVAL, "the group has a container");
     return fail(EBADFD, fmt::format("descriptor {} is neither a container nor /dev/iommu", descriptor));
   }
   return group_->set_container(std::move(container));

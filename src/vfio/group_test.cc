@@ -68,6 +68,7 @@ TEST_F(VfioGroupTest, TakesOneContainer) {
   EXPECT_EQ(on(*group_, VFIO_GROUP_UNSET_CONTAINER), -EINVAL);
   ASSERT_EQ(set_container(container_), 0);
   EXPECT_EQ(set_container(container_), -EINVAL);
+  EXPECT_EQ(set_container(group_), -EINVAL) << "whatever it is";
   ASSERT_EQ(on(*group_, VFIO_GROUP_UNSET_CONTAINER), 0);
   EXPECT_EQ(set_container(file_), 0) << "/dev/iommu is one as well";
 }

@@ -157,6 +157,7 @@ Result<void> Interrupts::set_single(InterruptRequest request, EventDescriptor In
     if (request.descriptors[0] >= -1) std::swap(event, request.events[0]);
     return {};
   }
+  if (request.data == Data::none && !event) return fail(EINVAL, "nobody listens");
   if (request.count == 0) {
     event = {};
   } else if (event && request.chooses(0)) {

@@ -77,7 +77,7 @@ TEST_F(InstructionCounts, OfAWalkThroughTwoTables) {
   UserTable user({.format = FormatName::x86_64, .levels = 4}, *domain, {tables * page, 1536 * page - 1});
   ASSERT_TRUE(user.map({0, pages * page - 1}, 0));
   auto const nested = NestedDomain::create(domain, user.description()).value();
-  expect_at_most(1867, [&](unsigned times) {
+  expect_at_most(1850, [&](unsigned times) {
     for (unsigned n = 0; n < times; n++) seen_ += nested->translate(n % pages * page, Access::reading(), Update::no).output;
   });
 }
@@ -86,7 +86,7 @@ TEST_F(InstructionCounts, OfMappingAndUnmappingAPage) {
   auto const table = PageTable::create(vtd, host.tables).value();
   Gather gather;
   ASSERT_TRUE(table->map({0, page - 1}, 0, read_write, Existing::refuse, Cut::refuse, gather));
-  expect_at_most(1330, [&](unsigned times) {
+  expect_at_most(1246, [&](unsigned times) {
     for (unsigned n = 0; n < times; n++) {
       Range const one = Range::block((1 + n % pages) * page, 12);
       (void)table->map(one, n * page, read_write, Existing::refuse, Cut::refuse, gather);
