@@ -4,6 +4,8 @@
 #include <cstring>
 
 #include "run/own_caller.h"
+#include "run/owner.h"
+#include "swiommu/memory/file_memory.h"
 
 namespace swiommu::run {
 
@@ -12,6 +14,11 @@ void ActingRegisters::read(std::uint64_t offset, std::span<std::byte> to) const 
   auto const done = file_->read_at(caller, std::bit_cast<std::uint64_t>(to.data()), to.size(), offset);
   std::size_t const good = done ? *done : 0;
   std::memset(to.data() + good, 0xff, to.size() - good);
+}
+
+Result<std::unique_ptr<Backing>> ActingRegisters::memory(std::uint64_t offset, std::uint64_t length, bool writable) const {
+  return FileMemory::create(owner_.engine().addresses(), memory_->descriptor(), memory_->offset() + (offset - offset_), length,
+                            writable);
 }
 
 void ActingRegisters::write(std::uint64_t offset, std::span<std::byte const> from) const {

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "swiommu/iommufd/open_file.h"
+#include "swiommu/memory/backing.h"
 
 namespace swiommu::run {
 
@@ -15,14 +16,18 @@ class Owner;
 // Threads: any.
 class ActingRegisters {
  public:
-  ActingRegisters(Owner& owner, std::shared_ptr<iommufd::OpenFile> file, std::shared_ptr<iommufd::MappableMemory> memory)
-      : owner_(owner), file_(std::move(file)), memory_(std::move(memory)) {
+  // `offset`: where in the file the memory begins.
+  ActingRegisters(Owner& owner, std::shared_ptr<iommufd::OpenFile> file, std::shared_ptr<iommufd::MappableMemory> memory,
+                  std::uint64_t offset)
+      : owner_(owner), file_(std::move(file)), memory_(std::move(memory)), offset_(offset) {
     memory_->accessed_by_calls(true);
   }
 
   // At an offset in the file. What cannot be read is ones, what cannot be written is lost, as on a bus where nobody answers.
   void read(std::uint64_t offset, std::span<std::byte> to) const;
   void write(std::uint64_t offset, std::span<std::byte const> from) const;
+  // What is there for DMA: memory with what was in the registers last. It does not act. Errors as FileMemory::create().
+  Result<std::unique_ptr<Backing>> memory(std::uint64_t offset, std::uint64_t length, bool writable) const;
   // The program accesses it, from now on.
   void let_go() const { memory_->accessed_by_calls(false); }
 
@@ -30,6 +35,7 @@ class ActingRegisters {
   Owner& owner_;
   std::shared_ptr<iommufd::OpenFile> const file_;  // without its descriptors, which may all be closed
   std::shared_ptr<iommufd::MappableMemory> const memory_;
+  std::uint64_t const offset_;
 };
 
 }  // namespace swiommu::run

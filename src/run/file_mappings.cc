@@ -111,10 +111,10 @@ void FileMappings::protect(std::uint64_t start, std::size_t length, int protecti
   }
 }
 
-std::optional<FileMappings::Mapped> FileMappings::acting_at(std::uint64_t address) const {
+std::optional<FileMappings::Mapped> FileMappings::acting_at(std::uint64_t address, std::uint64_t length) const {
   Lock const lock(lock_);
   auto const at = holding(address);
-  if (at == mappings_.end() || at->second.mapped.acting == nullptr) return {};
+  if (at == mappings_.end() || at->second.mapped.acting == nullptr || at->second.end - address < length) return {};
   return part_of(at, address).mapped;
 }
 

@@ -47,8 +47,8 @@ class FileMappings {
 
   // mprotect(2) gave the program other rights, or those of a part, if it failed: it has them where nothing acts.
   void protect(std::uint64_t start, std::size_t length, int protection, bool failed);
-  // Registers that act; `offset` is that of the address.
-  [[nodiscard]] std::optional<Mapped> acting_at(std::uint64_t address) const;
+  // Registers that act, if all of these bytes are in one mapping of them; `offset` is that of the address.
+  [[nodiscard]] std::optional<Mapped> acting_at(std::uint64_t address, std::uint64_t length = 1) const;
   // From now on the program has the rights that it knows of, everywhere in the mapping that the address is in.
   void open(std::uint64_t address);
   // Those rights, where it was opened; 0: it was not.

@@ -1,11 +1,13 @@
 #include "run/own_caller.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "run/acting_registers.h"
 #include "run/capabilities.h"
 #include "run/file_mappings.h"
 #include "run/kernel_call.h"
@@ -58,6 +60,12 @@ Result<Descriptor> OwnCaller::borrow(int descriptor) {
 }
 
 Result<std::unique_ptr<Backing>> OwnCaller::memory(std::uint64_t address, std::uint64_t length, bool writable) {
+  if (any_file_mappings())
+    if (auto const registers = file_mappings().acting_at(address, length)) {
+      if ((registers->protection & (writable ? PROT_WRITE : PROT_READ)) == 0)
+        return fail(EFAULT, "registers that the program has mapped without those rights");
+      return registers->acting->memory(registers->offset, length, writable);
+    }
   before_pinning(address);
   return UserMemory::create(owner_.engine().addresses(), std::bit_cast<void*>(address), length, writable);
 }

@@ -57,7 +57,7 @@ long OwnHolding::map_acting(std::shared_ptr<iommufd::MappableMemory> memory, voi
   int const descriptor = memory->descriptor();
   std::uint64_t const inside = memory->offset();
   auto const registers = guarded([&]() -> Result<std::shared_ptr<ActingRegisters>> {
-    return std::make_shared<ActingRegisters>(owner_, file_->shared_file(), memory);
+    return std::make_shared<ActingRegisters>(owner_, file_->shared_file(), memory, offset);
   });
   if (!registers) return -registers.error().code;
   long const mapped = kernel_call(SYS_mmap, at, length, PROT_NONE, flags, descriptor, inside);
