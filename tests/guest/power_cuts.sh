@@ -121,7 +121,8 @@ if ((cuts > entries - first + 1)); then refuse "the record has only $((entries -
 seq "$first" "$entries" | awk -v seed="$seed" 'BEGIN { srand(seed) } { printf "%.9f %d\n", rand(), $1 }' | sort |
   awk -v cuts="$cuts" 'NR <= cuts { print $2 }' | sort -n >"$folder/cuts"
 started=$SECONDS
-awk -v seed="$seed" '{ print $1, "none"; print $1, "all"; print $1, seed * 1000000 + $1 }' "$folder/cuts" |
+# The digits of both numbers: what awk computes beyond 31 bits it may print as 2.5e+10.
+awk -v seed="$seed" '{ print $1, "none"; print $1, "all"; print $1, seed $1 }' "$folder/cuts" |
   xargs -P "$(nproc)" -L 1 bash -c 'tests/guest/check_cut.sh "$1" "$3" "$4" "$2"' check "$folder" "$ignored" >"$folder/results"
 failed=$(grep -c FAILED "$folder/results" || true)
 awk '{ for (n = 3; n <= 5; n++) sum[n] += $n } $3 > 0 { open++ } $6 == "passed" { passed++; files += $7 }
