@@ -26,7 +26,8 @@ class ActingRegisters {
   // At an offset in the file. What cannot be read is ones, what cannot be written is lost, as on a bus where nobody answers.
   void read(std::uint64_t offset, std::span<std::byte> to) const;
   void write(std::uint64_t offset, std::span<std::byte const> from) const;
-  // What is there for DMA: memory with what was in the registers last. It does not act. Errors as FileMemory::create().
+  // What is there for DMA: the memory that a program without faults would see. The device finds what is written there when it
+  // looks for another reason. Errors as FileMemory::create().
   Result<std::unique_ptr<Backing>> memory(std::uint64_t offset, std::uint64_t length, bool writable) const;
   // The program accesses it, from now on.
   void let_go() const { memory_->accessed_by_calls(false); }

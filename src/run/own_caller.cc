@@ -62,6 +62,7 @@ Result<Descriptor> OwnCaller::borrow(int descriptor) {
 Result<std::unique_ptr<Backing>> OwnCaller::memory(std::uint64_t address, std::uint64_t length, bool writable) {
   if (any_file_mappings())
     if (auto const registers = file_mappings().acting_at(address, length)) {
+      kept_ = registers->kept;
       if ((registers->protection & (writable ? PROT_WRITE : PROT_READ)) == 0)
         return fail(EFAULT, "registers that the program has mapped without those rights");
       return registers->acting->memory(registers->offset, length, writable);

@@ -1,5 +1,7 @@
 // This process calls.
 #pragma once
+#include <memory>
+
 #include "run/read_ahead.h"
 #include "swiommu/iommufd/caller.h"
 
@@ -28,6 +30,7 @@ class OwnCaller final : public iommufd::Caller {
  private:
   Owner& owner_;
   ReadAhead ahead_;
+  std::shared_ptr<void const> kept_;  // perhaps the last reference to a device's file, which closes without the locks of the call
 };
 
 }  // namespace swiommu::run
