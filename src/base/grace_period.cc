@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 
@@ -68,16 +69,77 @@ void GracePeriod::wait(std::span<Epoch* const> epochs) const noexcept {
   if (epochs.empty()) return;
   SWIOMMU_TRACE(grace_period_wait, epochs.size());
   int const saved = errno;
-  if (!exchange_) barrier_on_all_threads();
-  for (Epoch* epoch : epochs) {
-    if (epoch != nullptr) epoch->wait_for_leave();
+  auto const each = [&](auto visit) {
+    for (Epoch* epoch : epochs)
+      if (epoch != nullptr) visit(*epoch);
+  };
+  auto const all = [&](auto holds) {
+    return std::ranges::all_of(epochs, [&](Epoch* epoch) { return epoch == nullptr || holds(*epoch); });
+  };
+  if (!all([](Epoch& epoch) { return epoch.orders_itself(); })) {
+    // As long as one of them needs the barrier, it does for the others too.
+    auto const this_wait = reinterpret_cast<std::uintptr_t>(&saved);
+    if (all([](Epoch const& epoch) { return epoch.has_few_guards(); })) each([&](Epoch& epoch) { epoch.prepare(this_wait); });
+    barrier_on_all_threads();
+    each([&](Epoch& epoch) { epoch.settle(this_wait); });
   }
+  each([](Epoch const& epoch) { epoch.wait_for_leave(); });
   errno = saved;
 #endif
 }
 
-void Epoch::wait_for_leave() noexcept {
-  auto const seen = exchange_ ? word_.fetch_add(0, std::memory_order_acq_rel) : word_.load(std::memory_order_acquire);
+// Of a guard, behind the store that announces it. Compilers leave out a read-modify-write that changes nothing and whose result
+// nobody looks at (LLVM on x86), fence and all: hence no fetch_add(0) here.
+void Epoch::order_guard() noexcept {
+  for (auto order = order_.load(std::memory_order_relaxed);;) {
+    if (order == by_guards_always) {
+      order_.exchange(by_guards_always, std::memory_order_acq_rel);
+      return;
+    }
+    if (order == by_guards || order == by_guards_waited_for) {
+      without_wait_ = order == by_guards_waited_for ? 0 : without_wait_ + 1;
+      // A wait that comes between the load and this is not noticed, which does no harm but to the count.
+      order_.exchange(without_wait_ < few_guards ? by_guards : by_waits, std::memory_order_acq_rel);
+      return;
+    }
+    if (order_.compare_exchange_strong(order, order, std::memory_order_acq_rel)) return;  // a wait that prepares
+  }
+}
+
+// True: from here on the remover sees each guard that it has to wait for.
+bool Epoch::orders_itself() noexcept {
+  auto order = order_.load(std::memory_order_relaxed);
+  if (order == by_guards_always) {
+    order_.exchange(by_guards_always, std::memory_order_acq_rel);
+    return true;
+  }
+  while (order == by_guards || order == by_guards_waited_for)
+    if (order_.compare_exchange_weak(order, by_guards_waited_for, std::memory_order_acq_rel, std::memory_order_relaxed))
+      return true;
+  return false;
+}
+
+bool Epoch::has_few_guards() const noexcept {
+  auto const since = word_.load(std::memory_order_relaxed) - last_seen_.load(std::memory_order_relaxed);  // entered and left
+  return order_.load(std::memory_order_relaxed) != by_waits || since < 2 * few_guards;
+}
+
+// What another wait has prepared may be left over in a child that was forked just then: it is taken over.
+void Epoch::prepare(std::uintptr_t wait) noexcept {
+  auto order = order_.load(std::memory_order_relaxed);
+  if (order != by_guards && order != by_guards_waited_for && order != by_guards_always)
+    order_.compare_exchange_strong(order, wait, std::memory_order_acq_rel);
+}
+
+// Behind this wait's barrier. If it was another wait that prepared it, that one's barrier may be still to come.
+void Epoch::settle(std::uintptr_t wait) noexcept {
+  last_seen_.store(word_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  if (order_.load(std::memory_order_relaxed) == wait)
+    order_.compare_exchange_strong(wait, by_guards_waited_for, std::memory_order_acq_rel);
+}
+
+void Epoch::wait_for_leave() const noexcept {
+  auto const seen = word_.load(std::memory_order_acquire);
   if (!inside(seen)) return;
   // A guard lasts some ten to some hundred nanoseconds, unless its thread is not running: then give it this processor.
   for (unsigned spins = 0; word_.load(std::memory_order_acquire) == seen; ++spins) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstddef>
 #include <thread>
 
@@ -27,11 +28,11 @@ INSTANTIATE_TEST_SUITE_P(GracePeriod, GracePeriodModes, testing::Values(&created
                          [](auto const& mode) { return mode.index == 0 ? "membarrier" : "exchanges"; });
 
 // Refuses membarrier to the calling thread for the rest of its life, as a sandbox would.
-bool forbid_membarrier() {
+bool forbid_membarrier(unsigned action = SECCOMP_RET_ERRNO | EPERM) {
   sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, action),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   sock_fprog program{std::size(filter), filter};
@@ -39,6 +40,13 @@ bool forbid_membarrier() {
 }
 
 TEST_P(GracePeriodModes, AReaderNeverSeesWhatIsPoisonedAfterTheWait) { EXPECT_EQ(poison::words_seen(grace), 0u); }
+
+TEST_P(GracePeriodModes, NeitherDoesOneThatHasBeenResting) { EXPECT_EQ(poison::words_seen(grace, {.rest = true}), 0u); }
+
+TEST_P(GracePeriodModes, NorWhereSeveralWriteAndWait) {
+  EXPECT_EQ(poison::words_seen(grace, {.writers = 2}), 0u);
+  EXPECT_EQ(poison::words_seen(grace, {.rest = true, .writers = 2}), 0u);
+}
 
 TEST_P(GracePeriodModes, NothingIsPoisonedUnderAHeldGuard) { EXPECT_FALSE(poison::poisoned_under_a_held_guard(grace)); }
 
@@ -82,9 +90,78 @@ TEST_P(GracePeriodModes, AThreadKnowsTheGuardsItHolds) {
   EXPECT_EQ(guards_held(), 0u);
 }
 
-TEST(GracePeriod, AnEpochHasItsCacheLineForItself) {
+TEST(GracePeriod, AnEpochHasItsCacheLinesForItself) {
   EXPECT_EQ(alignof(Epoch), 64u);
-  EXPECT_EQ(sizeof(Epoch), 64u);
+  EXPECT_EQ(sizeof(Epoch) % 64, 0u);
+}
+
+// What a child does that is killed by its next membarrier: 0, or the signal that killed it.
+int signal_of_child_without_membarrier(auto const& work) {
+  pid_t const child = fork();
+  if (child == 0) {
+    if (!forbid_membarrier(SECCOMP_RET_KILL_PROCESS)) _exit(1);
+    work();
+    _exit(0);
+  }
+  int status = -1;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+  return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+TEST(GracePeriod, CallsNoMembarrierForPortsWithFewGuardsBetweenWaits) {
+  auto const grace = created();
+  if (!grace.uses_membarrier()) GTEST_SKIP() << "there is none to be called";
+  Epoch first(grace), second(grace);
+  Epoch* const epochs[] = {&first, nullptr, &second, &second};
+  auto const wait = [&] { grace.wait(epochs); };
+  auto const use = [&](unsigned guards) {
+    for (unsigned n = 0; n < guards; n++) second.enter(), second.leave();
+  };
+  constexpr unsigned few = Epoch::few_guards;
+  auto const calls_it = [&](auto const& work) { return signal_of_child_without_membarrier(work) == SIGSYS; };
+  EXPECT_TRUE(calls_it(wait)) << "nothing is known of them yet";
+  wait();
+  EXPECT_FALSE(calls_it([&] { wait(), wait(); }));
+  EXPECT_FALSE(calls_it([&] { use(few - 1), wait(), use(few - 1), wait(), use(few - 1), wait(); }));
+  EXPECT_TRUE(calls_it([&] { use(few + 1), wait(); })) << "more guards are cheaper without ordering each";
+  use(few + 1);
+  EXPECT_EQ(signal_of_child_without_membarrier([&] { use(few); }), 0);
+  use(few);
+  wait();
+  EXPECT_TRUE(calls_it(wait)) << "it was in use between the last two waits";
+  use(few - 1);
+  wait();
+  EXPECT_FALSE(calls_it([&] { use(few - 1), wait(), use(1), wait(); }));
+}
+
+TEST(GracePeriod, PaysForOneMembarrierWhereAPortNeedsIt) {
+  auto const grace = created();
+  if (!grace.uses_membarrier()) GTEST_SKIP() << "there is none to be called";
+  Epoch quiet(grace), busy(grace);
+  Epoch* const one[] = {&quiet};
+  Epoch* const both[] = {&quiet, &busy};
+  for (unsigned n = 0; n <= Epoch::few_guards; n++) busy.enter(), busy.leave();
+  grace.wait(both);
+  EXPECT_EQ(signal_of_child_without_membarrier([&] { grace.wait(one); }), SIGSYS)
+      << "its guards would have ordered themselves for nothing";
+}
+
+TEST(GracePeriod, WaitsForAGuardThatOrdersItself) {
+  auto const grace = created();
+  Epoch port(grace);
+  Epoch* const epochs[] = {&port};
+  grace.wait(epochs);
+  port.enter();
+  std::atomic<bool> returned = false;
+  std::jthread remover([&] {
+    grace.wait(epochs);
+    returned = true;
+  });
+  EXPECT_FALSE(poison::happens_soon(returned));
+  port.leave();
+  remover.join();
+  EXPECT_TRUE(returned);
 }
 
 TEST(GracePeriod, FallsBackToExchangesWhereMembarrierIsRefused) {

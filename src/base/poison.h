@@ -27,55 +27,80 @@ struct Object {
   explicit Object() { words.fill(good); }
 };
 
-// Readers look at the published object again and again; the writer replaces it, waits, and poisons the old one. Returns how
-// many poisoned words the readers saw.
-inline std::uint64_t words_seen(GracePeriod const& grace) {
-  constexpr unsigned reader_count = 2, least_swaps = 2000, least_guards = 10000;
+struct Readings {
+  bool rest = false;     // readers let the writers wait for them in vain now and then
+  unsigned writers = 1;  // each with an object of its own
+};
+
+// What a writer publishes.
+struct Publication {
   std::array<Object, 7> objects;  // taken in turn, in no step with the yields below: a poisoned one stays so for a while
   std::atomic<Object const*> published = &objects[0];
-  std::atomic<bool> stop = false;
+};
+
+// Readers look at the published objects again and again; each writer replaces its own, waits, and poisons the old one. Returns
+// how many poisoned words the readers saw.
+inline std::uint64_t words_seen(GracePeriod const& grace, Readings how = {}) {
+  constexpr unsigned reader_count = 2, least_swaps = 2000, least_guards = 10000;
+  std::vector<Publication> publications(how.writers);
+  std::atomic<unsigned> writing = how.writers;
   std::atomic<unsigned> swaps = 0;
   std::atomic<std::uint64_t> seen = 0;
   std::array<std::atomic<unsigned>, reader_count> guards{};
-  std::barrier started(reader_count + 1);
+  std::barrier started(reader_count + how.writers);
   std::vector<std::unique_ptr<Epoch>> ports;
   std::vector<Epoch*> epochs;
   for (unsigned i = 0; i < reader_count; ++i) epochs.push_back(ports.emplace_back(std::make_unique<Epoch>(grace)).get());
 
-  std::vector<std::jthread> readers;
-  for (unsigned reader = 0; reader < reader_count; ++reader) {
-    readers.emplace_back([&, reader, epoch = epochs[reader]] {
-      started.arrive_and_wait();
-      std::uint64_t bad = 0;
-      for (unsigned count = 1; !stop.load(std::memory_order_relaxed); ++count) {
-        epoch->enter();
-        Object const& object = *published.load(std::memory_order_acquire);
-        if (count % 1024 == 0) {  // stay inside until the writer has gone on, which it must not: hence the bound
-          unsigned const before = swaps.load(std::memory_order_relaxed);
-          for (unsigned i = 0; i < 200 && swaps.load(std::memory_order_relaxed) < before + 2; ++i) std::this_thread::yield();
-        }
+  auto const read = [&](unsigned reader) {
+    Epoch& epoch = *epochs[reader];
+    auto const wait_for_swaps = [&](unsigned more) {
+      unsigned const before = swaps.load(std::memory_order_relaxed);
+      // Inside a guard the writers must not go on: hence the bound.
+      for (unsigned i = 0; i < 200 && swaps.load(std::memory_order_relaxed) < before + more; ++i) std::this_thread::yield();
+    };
+    std::uint64_t bad = 0;
+    for (unsigned count = 1; writing.load(std::memory_order_relaxed) != 0; ++count) {
+      if (how.rest && count % 8 == 0) wait_for_swaps(3 * how.writers);
+      epoch.enter();
+      for (Publication const& publication : publications) {
+        Object const& object = *publication.published.load(std::memory_order_acquire);
+        if (count % 1024 == 0) wait_for_swaps(2 * how.writers);
         for (auto const& word : object.words) bad += word != Object::good;
-        epoch->leave();
-        // Else give the processor away here rather than lose it inside, where the writer waits for it to come back.
-        if (count % 16 == 0) std::this_thread::yield();
-        guards[reader].store(count, std::memory_order_relaxed);
       }
-      seen += bad;
+      epoch.leave();
+      // Else give the processor away here rather than lose it inside, where the writers wait for it to come back.
+      if (count % 16 == 0) std::this_thread::yield();
+      guards[reader].store(count, std::memory_order_relaxed);
+    }
+    seen += bad;
+  };
+  auto const write = [&](Publication& own) {
+    for (unsigned i = 1; i <= least_swaps || guards[0] < least_guards || guards[1] < least_guards; ++i) {
+      Object& fresh = own.objects[i % own.objects.size()];
+      Object& old = own.objects[(i - 1) % own.objects.size()];
+      fresh.words.fill(Object::good);
+      own.published.store(&fresh, std::memory_order_release);
+      grace.wait(epochs);
+      old.words.fill(Object::poison);
+      ++swaps;
+      if (i % 16 == 0) std::this_thread::yield();  // let readers run where processors are few
+    }
+    --writing;
+  };
+
+  std::vector<std::jthread> threads;
+  for (unsigned reader = 0; reader < reader_count; ++reader)
+    threads.emplace_back([&, reader] {
+      started.arrive_and_wait();
+      read(reader);
     });
-  }
-  started.arrive_and_wait();
-  for (unsigned i = 1; i <= least_swaps || guards[0] < least_guards || guards[1] < least_guards; ++i) {
-    Object& fresh = objects[i % objects.size()];
-    Object& old = objects[(i - 1) % objects.size()];
-    fresh.words.fill(Object::good);
-    published.store(&fresh, std::memory_order_release);
-    grace.wait(epochs);
-    old.words.fill(Object::poison);
-    swaps.store(i, std::memory_order_relaxed);
-    if (i % 16 == 0) std::this_thread::yield();  // let readers run where processors are few
-  }
-  stop = true;
-  readers.clear();
+  for (Publication& own : publications)
+    threads.emplace_back([&] {
+      started.arrive_and_wait();
+      write(own);
+    });
+  threads.clear();
   return seen;
 }
 

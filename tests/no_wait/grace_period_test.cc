@@ -11,6 +11,11 @@ TEST(GracePeriodWithoutTheWait, AReaderSeesWhatIsPoisoned) {
   EXPECT_GT(poison::words_seen(GracePeriod::with_exchanges()), 0u);
 }
 
+TEST(GracePeriodWithoutTheWait, SoDoesOneThatHasBeenResting) {
+  EXPECT_GT(poison::words_seen(GracePeriod::create().value(), {.rest = true}), 0u);
+  EXPECT_GT(poison::words_seen(GracePeriod::with_exchanges(), {.rest = true}), 0u);
+}
+
 TEST(GracePeriodWithoutTheWait, ObjectsArePoisonedUnderAHeldGuard) {
   EXPECT_TRUE(poison::poisoned_under_a_held_guard(GracePeriod::create().value()));
   EXPECT_TRUE(poison::poisoned_under_a_held_guard(GracePeriod::with_exchanges()));

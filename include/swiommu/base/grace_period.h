@@ -18,10 +18,17 @@
 // differs from the one first seen is enough: a guard entered since then is of the second kind, for an enter's store of the
 // first kind was visible to that first load.
 //
-// Why, with exchanges (where membarrier is missing, and under ThreadSanitizer, which knows neither membarrier nor fences).
-// enter, leave and the remover's first look are read-modify-writes of one word, all acquire and release. They have one order,
-// in which each synchronizes with all later ones. A guard entered before the look is seen and waited for; one entered after
-// it happens after the unpublishing store.
+// Why, where guards order themselves: those of a port with few of them from one wait to the next (below), and all where
+// membarrier is missing, and under ThreadSanitizer, which knows neither membarrier nor fences. Behind its store, enter does a
+// read-modify-write of a second word of the epoch, and the remover does one before it looks. The two have an order: if the
+// guard's comes first, its store is visible to the look; if the remover's comes first, the guard sees what was unpublished.
+//
+// A membarrier costs both sides as much as some hundred read-modify-writes. A wait that finds that a port has entered fewer
+// guards since the last one (an idle port: none) says so in the second word, and only after its membarrier that the port's
+// guards order themselves. A guard that was announced without a look at the word was announced before that barrier, and is
+// visible to all later waits. One that sees the word orders itself. After so many guards without a wait the port empties the word
+// by its read-modify-write: a remover's that comes before orders this guard and all later ones, one that comes after finds it
+// empty and calls membarrier.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -59,10 +66,10 @@ class GracePeriod {
   [[nodiscard]] bool uses_membarrier() const { return !exchange_; }
 
   // Returns when each guard that was held at the call, of the epochs given, has been left. Costs one membarrier however many
-  // they are, nothing if there are none. The epochs must have been made with this GracePeriod, and the caller keeps them alive;
-  // the span may be a snapshot collected without a lock, if an epoch missing from it can only enter after the unpublishing
-  // store is visible to it; null pointers in it are skipped. Waits for ever for an epoch in which the calling thread is itself:
-  // ask guards_held() first. Never sleeps; yields the processor after a short spin. Keeps errno.
+  // they are, and none if the guards of all order themselves. The epochs must have been made with this GracePeriod, and the
+  // caller keeps them alive; the span may be a snapshot collected without a lock, if an epoch missing from it can only enter
+  // after the unpublishing store is visible to it; null pointers in it are skipped. Waits for ever for an epoch in which the
+  // calling thread is itself: ask guards_held() first. Never sleeps; yields the processor after a short spin. Keeps errno.
   void wait(std::span<Epoch* const> epochs) const noexcept;
 
  private:
@@ -72,24 +79,23 @@ class GracePeriod {
 };
 
 // Announces the guards of one DMA port. enter and leave belong to the thread that has the port at the time, a guard is left by
-// the thread that entered it; a port changes threads only outside a guard. Alone in its cache line.
+// the thread that entered it; a port changes threads only outside a guard. Alone in its cache lines.
 class alignas(64) Epoch {
  public:
-  explicit Epoch(GracePeriod const& grace) : exchange_(grace.exchange_) {}
+  explicit Epoch(GracePeriod const& grace) : order_(grace.exchange_ ? by_guards_always : by_waits) {}
   Epoch(Epoch const&) = delete;
   Epoch& operator=(Epoch const&) = delete;
 
-  // Precondition: !active(). No locked instruction, unless exchanges are used.
+  // Precondition: !active(). No locked instruction, unless membarrier is missing, or waits come every few guards.
   // Returns what leave() is given.
   std::uint64_t enter() noexcept {
     ++grace_period::guards_held;
-    if (exchange_) [[unlikely]] {
-      return word_.fetch_add(1, std::memory_order_acq_rel) + 1;
-    }
     // Release for the guard before: who waits for its end may see this value instead of leave's. A plain store on x86.
     std::uint64_t const entered = word_.load(std::memory_order_relaxed) + 1;
     word_.store(entered, std::memory_order_release);
     std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (order_.load(std::memory_order_relaxed) != by_waits) [[unlikely]]
+      order_guard();
     return entered;
   }
 
@@ -97,10 +103,6 @@ class alignas(64) Epoch {
   // `entered` saves loading what was stored just before.
   void leave(std::uint64_t entered) noexcept {
     --grace_period::guards_held;
-    if (exchange_) [[unlikely]] {
-      word_.fetch_add(1, std::memory_order_acq_rel);
-      return;
-    }
     word_.store(entered + 1, std::memory_order_release);
   }
 
@@ -109,13 +111,29 @@ class alignas(64) Epoch {
   // Is a guard held? Reliable only on the thread that has the port.
   [[nodiscard]] bool active() const noexcept { return inside(word_.load(std::memory_order_relaxed)); }
 
+  // A port with fewer guards from one wait to the next orders them itself.
+  static constexpr std::uint32_t few_guards = 128;
+
  private:
   friend class GracePeriod;
   static bool inside(std::uint64_t word) { return (word & 1) != 0; }
-  void wait_for_leave() noexcept;
+
+  [[gnu::cold]] void order_guard() noexcept;
+  // Of a wait, which is named by an address of its own.
+  [[nodiscard]] bool orders_itself() noexcept;
+  [[nodiscard]] bool has_few_guards() const noexcept;
+  void prepare(std::uintptr_t wait) noexcept;
+  void settle(std::uintptr_t wait) noexcept;
+  void wait_for_leave() const noexcept;
+
+  // Who orders enter's store against a remover's look. Anything else is the wait that is about to leave it to the guards: they do
+  // it already, but membarrier is still needed.
+  static constexpr std::uintptr_t by_waits = 0, by_guards = 1, by_guards_waited_for = 2, by_guards_always = 3;
 
   std::atomic<std::uint64_t> word_ = 0;  // odd inside a guard
-  bool const exchange_;                  // here, so that enter looks at no other line
+  std::atomic<std::uintptr_t> order_;    // changed by read-modify-writes only; here, so that enter looks at no other line
+  std::uint32_t without_wait_ = 0;       // guards that ordered themselves since the port noticed a wait; the port's own
+  alignas(64) std::atomic<std::uint64_t> last_seen_ = 0;  // `word_` at the last wait that needed a membarrier
 };
 
 }  // namespace swiommu
