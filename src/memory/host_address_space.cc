@@ -65,20 +65,28 @@ Result<std::unique_ptr<HostAddressSpace>> HostAddressSpace::create(std::uint64_t
 HostAddressSpace::~HostAddressSpace() { ::munmap(base_, size_); }
 
 Chunk HostAddressSpace::locate(std::uint64_t address, Access access) const {
+  if (auto const last = known_runs_.last_of_run(address, access.write)) [[likely]]
+    return {pointer(HostAddress(address)), *last - address + 1};
+  return look_up(address, access);
+}
+
+Chunk HostAddressSpace::look_up(std::uint64_t address, Access access) const {
   SharedLock const lock(mutex_);
   RangeCounts const& memory = access.write ? writable_ : readable_;
-  auto last = memory.last_of_run(address);
-  if (!last) return {};
+  auto run = memory.run_of(address);
+  if (!run) return {};
   // A word may lie across two registrations.
-  while ((*last & 7) != 7) {
-    auto const next = memory.last_of_run(*last + 1);
+  while ((run->last & 7) != 7) {
+    auto const next = memory.last_of_run(run->last + 1);
     if (!next) break;
-    last = next;
+    run->last = *next;
   }
-  return {pointer(HostAddress(address)), *last - address + 1};
+  known_runs_.keep(address, access.write, *run);
+  return {pointer(HostAddress(address)), run->last - address + 1};
 }
 
 Result<> HostAddressSpace::register_memory(Range range, bool writable) {
+  known_runs_.forget();
   SWIOMMU_TRY(readable_.add(range));
   if (!writable) return {};
   auto added = writable_.add(range);
@@ -87,6 +95,7 @@ Result<> HostAddressSpace::register_memory(Range range, bool writable) {
 }
 
 void HostAddressSpace::forget_memory(Range range, bool writable) {
+  known_runs_.forget();
   removals_.fetch_add(1, std::memory_order_seq_cst);
   readable_.remove(range);
   if (writable) writable_.remove(range);

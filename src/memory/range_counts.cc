@@ -41,6 +41,13 @@ Range RangeCounts::release_run(std::uint64_t start, Range range) {
 }
 
 Result<> RangeCounts::add(Range range) {
+  auto const next = run_at_or_after(range.start);
+  if (next == runs_.end() || next->first > range.last) {  // as mostly: nothing is there
+    return guarded([&]() -> Result<> {
+      runs_.emplace_hint(next, range.start, Run{.last = range.last, .count = 1, .starts = 1, .ends = 1});
+      return {};
+    });
+  }
   auto const changed = guarded([&]() -> Result<> {
     split_before(range.start);
     if (range.last != Range::all().last) split_before(range.last + 1);
@@ -65,10 +72,15 @@ Result<> RangeCounts::add(Range range) {
   return changed;
 }
 
-std::optional<std::uint64_t> RangeCounts::last_of_run(std::uint64_t number) const {
+std::optional<Range> RangeCounts::run_of(std::uint64_t number) const {
   auto const run = run_at_or_after(number);
   if (run == runs_.end() || run->first > number) return std::nullopt;
-  return run->second.last;
+  return Range{run->first, run->second.last};
+}
+
+std::optional<std::uint64_t> RangeCounts::last_of_run(std::uint64_t number) const {
+  auto const run = run_of(number);
+  return run ? std::optional(run->last) : std::nullopt;
 }
 
 std::optional<std::uint64_t> RangeCounts::next_run(std::uint64_t number) const {

@@ -121,6 +121,8 @@ class IntervalMap {
       }
       replace(node, next);
       link(next, 0, node->child[0]);
+      next->height = node->height;
+      next->longest_gap = node->longest_gap;
     } else {
       replace(node, node->child[node->child[0] == nullptr]);
     }
@@ -226,7 +228,8 @@ class IntervalMap {
     else
       link(parent, below == parent, node);
     ++size_;
-    retrace(node);
+    sum_up(node);
+    retrace(parent);
     if (above != nullptr) retrace(above);
   }
 
@@ -285,12 +288,18 @@ class IntervalMap {
     return lifted;
   }
 
-  // Sums up and balances from `node`, which may be nullptr, to the root.
+  // Sums up and balances from `node`, which may be nullptr, up to where its parent knows already what comes of it. What a node
+  // says of its subtree is always what its parent has been told.
   void retrace(Node* node) {
     for (; node != nullptr; node = node->parent) {
+      int const height_before = node->height;
+      std::uint64_t const gap_before = node->longest_gap;
       sum_up(node);
       int const balance = height(node->child[1]) - height(node->child[0]);
-      if (balance >= -1 && balance <= 1) continue;
+      if (balance >= -1 && balance <= 1) {
+        if (node->height == height_before && node->longest_gap == gap_before) return;
+        continue;
+      }
       int const side = balance > 0;
       Node* const child = node->child[side];
       if (height(child->child[!side]) > height(child->child[side])) rotate(child, !side);

@@ -23,6 +23,7 @@
 #include "swiommu/base/range.h"
 #include "swiommu/base/result.h"
 #include "swiommu/memory/device_range.h"
+#include "swiommu/memory/known_runs.h"
 #include "swiommu/memory/memory_view.h"
 #include "swiommu/memory/moves.h"
 #include "swiommu/memory/pin_ledger.h"
@@ -118,6 +119,8 @@ class HostAddressSpace final : public MemoryView {
 
   HostAddressSpace(std::byte* base, std::uint64_t size) : base_(base), size_(size) {}
 
+  // What locate() does without knowing the run.
+  [[nodiscard, gnu::noinline]] Chunk look_up(std::uint64_t address, Access access) const;
   Result<> register_memory(Range range, bool writable) SWIOMMU_REQUIRES(mutex_);
   void forget_memory(Range range, bool writable) SWIOMMU_REQUIRES(mutex_);
   Result<> register_device(Range range, DeviceRange& device) SWIOMMU_REQUIRES(mutex_);
@@ -129,6 +132,7 @@ class HostAddressSpace final : public MemoryView {
   mutable Moves moves_;
   std::atomic<std::uint64_t> removals_ = 0;
   PinnedPlaces pinned_places_;
+  mutable KnownRuns known_runs_;  // of the two below
   mutable SharedMutex mutex_;
   // Every host address that must not be handed out: reserved, mapped, a device range.
   IntervalMap<Nothing> taken_ SWIOMMU_GUARDED_BY(mutex_);

@@ -19,6 +19,11 @@ class RangeCounts {
   // ascending order. Never allocates; `uncovered` must not call back.
   template <class Uncovered>
   void remove(Range range, Uncovered uncovered) {
+    if (auto const only = runs_.find(range.start); only->second.last == range.last && only->second.count == 1) {
+      runs_.erase(only);
+      uncovered(range);
+      return;
+    }
     for (std::uint64_t start = range.start;;) {
       Range const run = release_run(start, range);
       if (!runs_.contains(run.start)) uncovered(run);
@@ -51,7 +56,9 @@ class RangeCounts {
       visit(*Range{run->first, run->second.last}.intersection(range));
   }
 
-  // The last number of the run that covers `number`; nothing if no range does. Numbers behind it may be covered too.
+  // The run that covers `number`; nothing if no range does. Numbers on both sides of it may be covered too.
+  [[nodiscard]] std::optional<Range> run_of(std::uint64_t number) const;
+  // Its last number.
   [[nodiscard]] std::optional<std::uint64_t> last_of_run(std::uint64_t number) const;
 
   // The first number from `number` on that a range covers.
