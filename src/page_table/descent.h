@@ -31,19 +31,13 @@ constexpr bool for_each_part_below(F const& f, typename F::Entry e, unsigned lev
   auto const part = inputs_below(f, e, level, range.start).intersection(range);
   if (!part) return true;
   if constexpr (HasPartialTables<F>) {
-    Geometry const& g = f.geometry();
-    unsigned const next = child_level(f, e, level);
-    std::uint64_t start = part->start;
-    bool is_held = false;
-    for (std::uint64_t at = part->start;;) {
-      std::uint64_t const last = std::min(g.item(next, at).last, part->last);
-      bool const holds = f.table_holds(e, level, g.index(next, at));
-      if (holds && !is_held) start = at;
-      if (!holds && is_held && !body(Range{start, at - 1})) return false;
-      is_held = holds;
-      if (last == part->last) return !is_held || body(Range{start, last});
-      at = last + 1;
-    }
+    auto const held = f.held_items(e, level);
+    if (!held) return true;
+    unsigned const next = child_level(f, e, level), shift = f.geometry().level[next].shift;
+    std::uint64_t const table = f.geometry().table(next, part->start).start;
+    auto const there =
+        Range{table + (held->start << shift), (table + (held->last << shift)) | low_bits(shift)}.intersection(*part);
+    return !there || body(*there);
   }
   return body(*part);
 }

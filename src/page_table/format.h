@@ -10,6 +10,7 @@
 #pragma once
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "page_table/geometry.h"
@@ -94,10 +95,10 @@ concept SkipsLevels = requires(F const f, typename F::Entry e, unsigned level) {
   { f.next_level(e, level) } -> std::same_as<unsigned>;
 };
 
-// The next table may be present only in part (s390 table offset and length): does it hold `index`?
+// The next table may be present only in part (s390 table offset and length): the indices of the items that it holds.
 template <class F>
-concept HasPartialTables = requires(F const f, typename F::Entry e, unsigned level, std::uint64_t index) {
-  { f.table_holds(e, level, index) } -> std::same_as<bool>;
+concept HasPartialTables = requires(F const f, typename F::Entry e, unsigned level) {
+  { f.held_items(e, level) } -> std::same_as<std::optional<Range>>;
 };
 
 // The hardware writes accessed and dirty flags into entries. Whether it does is configuration: `touched` returns the word
@@ -113,6 +114,8 @@ template <class F>
 concept TracksAccessed = UpdatesEntries<F> && requires(F const f, typename F::Entry e) {
   { f.tracks_accessed() } -> std::same_as<bool>;
   { f.is_accessed(e) } -> std::same_as<bool>;
+  // one that every accessed word has
+  { f.accessed_bit() } -> std::same_as<typename F::Entry>;
   { f.without_accessed(e) } -> std::same_as<typename F::Entry>;
 };
 
@@ -121,6 +124,8 @@ template <class F>
 concept TracksDirty = UpdatesEntries<F> && requires(F const f, typename F::Entry e) {
   { f.tracks_dirty() } -> std::same_as<bool>;
   { f.is_dirty(e) } -> std::same_as<bool>;
+  // one that every dirty word has
+  { f.dirty_bit() } -> std::same_as<typename F::Entry>;
   { f.without_dirty(e) } -> std::same_as<typename F::Entry>;
 };
 

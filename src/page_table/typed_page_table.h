@@ -8,6 +8,7 @@
 #include "page_table/compare.h"
 #include "page_table/harvest.h"
 #include "page_table/map.h"
+#include "page_table/single_item.h"
 #include "page_table/split.h"
 #include "page_table/unmap.h"
 #include "page_table/visit.h"
@@ -76,7 +77,6 @@ class TypedPageTable : public PageTable {
 
   // With all that it calls in one function: a level costs little more than the load of its word.
   [[gnu::flatten]] Walk walk(std::uint64_t input, Access access, Update update, MemoryView const* reader) const override {
-    if (!shape_.tracks_accessed && !shape_.tracks_dirty) update = Update::no;
     if constexpr (ViewedMemory<M>) {
       if (reader != nullptr) {
         M memory = memory_.seen_through(*reader);
@@ -89,8 +89,8 @@ class TypedPageTable : public PageTable {
   [[gnu::flatten]] bool walk_lowest(LowestTable const& table, std::uint64_t input, Access access, Update update,
                                     Walk& walk) const override {
     if constexpr (ViewedMemory<M>)
-      return walker_.walk_lowest(memory_.template load_at<Entry>(table.words, format_.geometry().index(0, input)), input, access,
-                                 table.above, shape_.tracks_accessed || shape_.tracks_dirty ? update : Update::no, walk);
+      return walker_.walk_lowest(memory_.template load_at<Entry>(table.words, walker_.steps()[0].index(input)), input, access,
+                                 table.above, update, walk);
     return false;
   }
 
@@ -103,47 +103,26 @@ class TypedPageTable : public PageTable {
     });
   }
 
-  Result<void> map(Range range, std::uint64_t output, Attributes attributes, Existing existing, Cut cut, Gather& gather,
-                   unsigned largest_leaf_lg2) override {
-    return guarded([&]() -> Result<void> {
-      SWIOMMU_TRY(check_map(range, output, attributes));
-      typename Mapper<F, M>::Target const target{range.start, output, attributes, largest_leaf_lg2};
-      auto const place = lowest_table(format_, walker_.steps(), memory_, top(), range);
-      if constexpr (!BudgetedMemory<M>) {
-        // Most calls want leaves of one size next to each other, in a table that is there: no need to plan.
-        Mapper<F, M> mapper(format_, memory_);
-        auto const leaves = mapper.leaves_from(place.level, range.start, range.last, target);
-        if (leaves && leaves->last == range.last && existing == Existing::refuse) {
-          SWIOMMU_TRY(mapper.plan_leaves(place.level, place.table, range, existing));
-          mapper.put_leaves(place.level, place.table, range, leaves->size_lg2, target, gather);
-          return mapper.is_complete() ? Result<void>() : disturbed();
-        }
-      }
-      return map_below(place, range, target, existing, cut, gather);
-    });
+  [[gnu::flatten]] Result<void> map(Range range, std::uint64_t output, Attributes attributes, Existing existing, Cut cut,
+                                    Gather& gather, unsigned largest_leaf_lg2) override {
+    if (!may_map(range, output, attributes)) return refused_map(range, output, attributes);
+    typename Mapper<F, M>::Target const target{range.start, output, attributes, largest_leaf_lg2};
+    auto const place = lowest_table(format_, walker_.steps(), memory_, top(), range);
+    if constexpr (DirectTables<M, Entry>)
+      if (existing == Existing::refuse && fill_item(format_, memory_, place, range, target)) return {};
+    return map_below(place, range, target, existing, cut, gather);
   }
 
-  Result<std::uint64_t> unmap(Range range, Cut cut, Gather& gather) override {
-    return guarded([&]() -> Result<std::uint64_t> {
-      if (!covers(range)) return beyond_inputs(range);
-      auto const place = lowest_table(format_, walker_.steps(), memory_, top(), range);
-      bool const cuts = Splitter<F, M>(format_, memory_, place).cuts(range);
-      TableNeeds needs;
-      if (cuts) SWIOMMU_TRY(plan_cuts(memory_, place, range, cut, needs));
-      if (!affords(range)) return over_budget();
-      auto&& memory = memory_to_change();
-      if (cuts) {
-        TableStash<F, M> stash(format_, memory);
-        SWIOMMU_TRY(stash.reserve(needs));
+  [[gnu::flatten]] Result<std::uint64_t> unmap(Range range, Cut cut, Gather& gather) override {
+    if (!covers(range)) return guarded([&] { return Result<std::uint64_t>(beyond_inputs(range)); });
+    auto const place = lowest_table(format_, walker_.steps(), memory_, top(), range);
+    if constexpr (DirectTables<M, Entry>) {
+      if (auto const bytes = empty_item(format_, memory_, place, range)) {
         gather.add_range(range);
-        if (!cut_at_ends(memory, place, range, stash, gather)) return disturbed();
+        return *bytes;
       }
-      gather.add_range(range);
-      Unmapper<F, M> unmapper(format_, memory);
-      std::uint64_t const bytes = unmapper.clear(place.level, place.table, range, gather);
-      if (!unmapper.is_complete() || exhausted(memory)) return disturbed();
-      return bytes;
-    });
+    }
+    return unmap_below(place, range, cut, gather);
   }
 
   std::optional<std::uint64_t> first_difference(Range range, std::uint64_t output, Attributes attributes) const override {
@@ -181,8 +160,25 @@ class TypedPageTable : public PageTable {
 
  private:
   // All of `range` lies under the table `place`.
-  Result<void> map_below(TablePlace place, Range range, typename Mapper<F, M>::Target const& target, Existing existing, Cut cut,
-                         Gather& gather) {
+  [[gnu::noinline]] Result<void> map_below(TablePlace place, Range range, typename Mapper<F, M>::Target const& target,
+                                           Existing existing, Cut cut, Gather& gather) {
+    return guarded([&]() -> Result<void> {
+      if constexpr (!BudgetedMemory<M>) {
+        // Most calls want leaves of one size next to each other, in a table that is there: no need to plan.
+        Mapper<F, M> mapper(format_, memory_);
+        auto const leaves = mapper.leaves_from(place.level, range.start, range.last, target);
+        if (leaves && leaves->last == range.last && existing == Existing::refuse) {
+          SWIOMMU_TRY(mapper.plan_leaves(place.level, place.table, range, existing));
+          mapper.put_leaves(place.level, place.table, range, leaves->size_lg2, target, gather);
+          return mapper.is_complete() ? Result<void>() : disturbed();
+        }
+      }
+      return map_as_planned(place, range, target, existing, cut, gather);
+    });
+  }
+
+  Result<void> map_as_planned(TablePlace place, Range range, typename Mapper<F, M>::Target const& target, Existing existing,
+                              Cut cut, Gather& gather) {
     TableNeeds needs;
     {
       auto&& memory = memory_to_plan_in();
@@ -202,6 +198,27 @@ class TypedPageTable : public PageTable {
     mapper.commit(place.level, place.table, range, target, stash, gather);
     if (!mapper.is_complete() || exhausted(memory)) return disturbed();
     return {};
+  }
+
+  [[gnu::noinline]] Result<std::uint64_t> unmap_below(TablePlace place, Range range, Cut cut, Gather& gather) {
+    return guarded([&]() -> Result<std::uint64_t> {
+      bool const cuts = Splitter<F, M>(format_, memory_, place).cuts(range);
+      TableNeeds needs;
+      if (cuts) SWIOMMU_TRY(plan_cuts(memory_, place, range, cut, needs));
+      if (!affords(range)) return over_budget();
+      auto&& memory = memory_to_change();
+      if (cuts) {
+        TableStash<F, M> stash(format_, memory);
+        SWIOMMU_TRY(stash.reserve(needs));
+        gather.add_range(range);
+        if (!cut_at_ends(memory, place, range, stash, gather)) return disturbed();
+      }
+      gather.add_range(range);
+      Unmapper<F, M> unmapper(format_, memory);
+      std::uint64_t const bytes = unmapper.clear(place.level, place.table, range, gather);
+      if (!unmapper.is_complete() || exhausted(memory)) return disturbed();
+      return bytes;
+    });
   }
 
   template <class... Arguments>
@@ -257,18 +274,24 @@ class TypedPageTable : public PageTable {
     return fail(EFAULT, "the page table's memory was taken away or changed during the call");
   }
 
-  Result<void> check_map(Range range, std::uint64_t output, Attributes attributes) const {
-    if (!attributes.access.read && !attributes.access.write) return fail(EINVAL, "a mapping must be readable or writable");
-    if (!covers(range)) return beyond_inputs(range);
-    std::uint64_t const small = low_bits(shape_.smallest_page_lg2());
-    if (((range.start | output | (range.last + 1)) & small) != 0)
-      return failure(EINVAL, "[0x%" PRIx64 ", 0x%" PRIx64 "] to 0x%" PRIx64 " is not aligned to pages of 0x%" PRIx64 " bytes",
-                     range.start, range.last, output, small + 1);
+  bool may_map(Range range, std::uint64_t output, Attributes attributes) const {
     std::uint64_t const last_output = output + (range.last - range.start);
-    if (last_output < output || (last_output & ~low_bits(shape_.output_bits)) != 0)
-      return failure(ERANGE, "output 0x%" PRIx64 " is beyond the %u bits that the table can name", last_output,
-                     shape_.output_bits);
-    return {};
+    return (attributes.access.read || attributes.access.write) && covers(range) &&
+           ((range.start | output | (range.last + 1)) & low_bits(smallest_lg2_)) == 0 && last_output >= output &&
+           (last_output & ~low_bits(shape_.output_bits)) == 0;
+  }
+  // Why not?
+  [[gnu::noinline, gnu::cold]] Result<void> refused_map(Range range, std::uint64_t output, Attributes attributes) const {
+    return guarded([&]() -> Result<void> {
+      if (!attributes.access.read && !attributes.access.write) return fail(EINVAL, "a mapping must be readable or writable");
+      if (!covers(range)) return beyond_inputs(range);
+      std::uint64_t const small = low_bits(smallest_lg2_);
+      if (((range.start | output | (range.last + 1)) & small) != 0)
+        return failure(EINVAL, "[0x%" PRIx64 ", 0x%" PRIx64 "] to 0x%" PRIx64 " is not aligned to pages of 0x%" PRIx64 " bytes",
+                       range.start, range.last, output, small + 1);
+      return failure(ERANGE, "output 0x%" PRIx64 " is beyond the %u bits that the table can name",
+                     output + (range.last - range.start), shape_.output_bits);
+    });
   }
 
   Result<void> plan_cuts(M& memory, TablePlace place, Range range, Cut cut, TableNeeds& needs) const {
@@ -279,7 +302,7 @@ class TypedPageTable : public PageTable {
       if (cut == Cut::refuse)
         return failure(EINVAL, "[0x%" PRIx64 ", 0x%" PRIx64 "] cuts the entry [0x%" PRIx64 ", 0x%" PRIx64 "]", range.start,
                        range.last, entry->start, entry->last);
-      if (!is_aligned(end.boundary, shape_.smallest_page_lg2()))
+      if (!is_aligned(end.boundary, smallest_lg2_))
         return failure(EINVAL, "0x%" PRIx64 " lies within the smallest page", end.boundary);
       SWIOMMU_TRY(splitter.plan(end, needs));
     }
@@ -315,6 +338,7 @@ class TypedPageTable : public PageTable {
   mutable M memory_;  // walks write accessed and dirty flags
   std::uint64_t root_;
   TableShape shape_;
+  unsigned smallest_lg2_ = shape_.smallest_page_lg2();
   Walker<F> walker_;
 };
 

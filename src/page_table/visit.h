@@ -85,10 +85,9 @@ class LeafVisit {
     Entry const step = static_cast<Entry>(word(bit(shift)) - word(0));
     std::uint64_t const most = std::min(
         {row.count - std::min(n, row.count), limit_.words + 1, ((range.last - align_down(range.start, shift)) >> shift) + 1});
-    std::uint64_t count = 1;
-    Entry last = e;
-    for (; count < most && row.load(n + count) == static_cast<Entry>(last + step); count++)
-      last = static_cast<Entry>(last + step);
+    if (most < 2) return one;
+    std::uint64_t const count = 1 + count_steps(row, n + 1, most - 1, static_cast<Entry>(e + step), step);
+    Entry const last = static_cast<Entry>(e + (count - 1) * step);
     std::uint64_t const input = align_down(range.start, shift) + ((count - 1) << shift);
     if (count < 2 || format_.kind(last, level) != EntryKind::leaf || format_.leaf_size_lg2(last, level, input) != shift ||
         format_.attributes(last, level) != format_.attributes(e, level) ||
@@ -96,6 +95,25 @@ class LeafVisit {
       return one;
     limit_.words -= count - 1;
     return std::min(range.last, input | low_bits(shift));
+  }
+
+  // How many of the `most` words from the `n`th on are `next`, and then more by `step` from each to the next.
+  template <class Row>
+  static std::uint64_t count_steps(Row const words, std::uint64_t n, std::uint64_t most, Entry next, Entry step) {
+    constexpr std::uint64_t stride = 8;  // so many are looked at before one is asked about
+    std::uint64_t count = 0;
+    for (; count + stride <= most; count += stride) {
+      Entry differences = 0, expected = next;
+#pragma GCC unroll 8
+      for (std::uint64_t k = 0; k < stride; k++) {
+        differences = static_cast<Entry>(differences | (words.load(n + count + k) ^ expected));
+        expected = static_cast<Entry>(expected + step);
+      }
+      if (differences != 0) break;
+      next = expected;
+    }
+    for (; count < most && words.load(n + count) == next; count++) next = static_cast<Entry>(next + step);
+    return count;
   }
 
   // Would an access leave the word as it is?

@@ -82,10 +82,24 @@ class FormatOf final : public FormatUnderTest {
   }
 
   void expect_plain_words_to_be_plain(Random& random, unsigned level) const override {
-    expect_plain_words_to_be_plain(format_, random, level);
     FormatConfiguration narrow = configuration;
     narrow.output_bits = 40;
-    expect_plain_words_to_be_plain(F(narrow), random, level);
+    for (F const& f : {format_, F(narrow)}) {
+      expect_plain_leaves_to_be_plain(f, random, level);
+      if (level != 0) expect_plain_words_to_be_plain(f, random, level);
+    }
+  }
+
+  void expect_flags_to_have_their_bits(Random& random) const override {
+    for (unsigned n = 0; n < effort(1000); n++) {
+      auto const e = static_cast<Entry>(random());
+      if constexpr (TracksAccessed<F>) {
+        EXPECT_TRUE(!format_.is_accessed(e) || (e & format_.accessed_bit()) != 0) << std::hex << e;
+      }
+      if constexpr (TracksDirty<F>) {
+        EXPECT_TRUE(!format_.is_dirty(e) || (e & format_.dirty_bit()) != 0) << std::hex << e;
+      }
+    }
   }
 
  private:
@@ -107,7 +121,7 @@ class FormatOf final : public FormatUnderTest {
     for (unsigned n = 0; n < effort(1000); n++) {
       auto const e = static_cast<Entry>((random() & ~pattern.mask) | pattern.value);
       SCOPED_TRACE(testing::Message() << std::hex << "word " << e << ", level " << level << ", outputs " << f.output_bits());
-      expect_plain(f, random, level, e);
+      expect_plain(f, level, e);
       std::uint64_t const address = align_down(random() & low_bits(f.output_bits()), table_size_lg2(f, level - 1));
       Entry written = f.table(address, level);
       if constexpr (UpdatesEntries<F>) written = f.touched(written, level, false);
@@ -115,7 +129,31 @@ class FormatOf final : public FormatUnderTest {
       if (testing::Test::HasFailure()) return;
     }
   }
-  static void expect_plain(F const& f, Random& random, unsigned level, Entry e) {
+  static void expect_plain_leaves_to_be_plain(F const& f, Random& random, unsigned level) {
+    unsigned const lg2 = f.geometry().level[level].shift;
+    for (bool const writes : {false, true}) {
+      WordPattern const pattern = PlainSteps<Entry>(f).leaf(level, writes);
+      ASSERT_EQ((f.leaf_sizes(level) >> lg2 & 1) != 0, (pattern.value & ~pattern.mask) == 0);
+      if ((f.leaf_sizes(level) >> lg2 & 1) == 0) return;
+      for (unsigned n = 0; n < effort(1000); n++) {
+        auto const e = static_cast<Entry>((random() & ~pattern.mask) | pattern.value);
+        std::uint64_t const input = random();
+        SCOPED_TRACE(testing::Message() << std::hex << "word " << e << ", input " << input << ", outputs " << f.output_bits());
+        EXPECT_EQ(f.kind(e, level), EntryKind::leaf);
+        EXPECT_EQ(f.leaf_size_lg2(e, level, input), lg2);
+        EXPECT_EQ(f.attributes(e, level), Attributes{.access = Access::both()});
+        if constexpr (UpdatesEntries<F>) {
+          EXPECT_EQ(f.touched(e, level, writes), e);
+        }
+        std::uint64_t const address = align_down(random() & low_bits(f.output_bits()), lg2);
+        Entry written = f.leaf(address, level, lg2, {.access = Access::both()});
+        if constexpr (UpdatesEntries<F>) written = f.touched(written, level, writes);
+        EXPECT_TRUE(pattern.matches(written)) << "what the library writes is plain once it is used";
+        if (testing::Test::HasFailure()) return;
+      }
+    }
+  }
+  static void expect_plain(F const& f, unsigned level, Entry e) {
     EXPECT_EQ(f.kind(e, level), EntryKind::table);
     if constexpr (CombinesRights<F>) {
       EXPECT_EQ(f.table_rights(e, level), Access::both());
@@ -124,9 +162,8 @@ class FormatOf final : public FormatUnderTest {
       EXPECT_EQ(f.next_level(e, level), level - 1);
     }
     if constexpr (HasPartialTables<F>) {
-      std::uint64_t const last = low_bits(f.geometry().level[level - 1].index_bits);
-      for (std::uint64_t const index : {std::uint64_t{0}, random() & last, last})
-        EXPECT_TRUE(f.table_holds(e, level, index)) << index;
+      Range const all{0, low_bits(f.geometry().level[level - 1].index_bits)};
+      EXPECT_EQ(f.held_items(e, level), all);
     }
     if constexpr (UpdatesEntries<F>) {
       EXPECT_EQ(f.touched(e, level, true), e);

@@ -61,8 +61,10 @@ class FormatUnderTest {
   // A word that looks like something: `address` is where a table or page may lie.
   [[nodiscard]] virtual std::uint64_t plausible_word(Random& random, unsigned level, std::uint64_t address) const = 0;
 
-  // Expects of random words of that level, 1 or more, that those which a walk follows without a question deserve it.
+  // Expects of random words of that level that those which a walk takes without a question deserve it.
   virtual void expect_plain_words_to_be_plain(Random& random, unsigned level) const = 0;
+  // Expects of random words that those which are accessed, or dirty, have the bit that such words have.
+  virtual void expect_flags_to_have_their_bits(Random& random) const = 0;
 
   [[nodiscard]] std::uint64_t page_sizes() const {
     std::uint64_t all = 0;

@@ -4,12 +4,21 @@
 namespace swiommu::conformance {
 namespace {
 
-TEST_P(Conformance, PlainWordsAreWholeTablesWithAllRightsAndNoFlagToSet) {
+TEST_P(Conformance, PlainWordsAreWholeTablesOrPagesWithAllRightsAndNoFlagToSet) {
   SCOPED_TRACE(testing::Message() << "SWIOMMU_SEED=" << seed());
   Random random(seed());
   for (auto const& format : family().formats) {
     SCOPED_TRACE(format->name);
-    for (unsigned level = 1; level < format->geometry.levels; level++) format->expect_plain_words_to_be_plain(random, level);
+    for (unsigned level = 0; level < format->geometry.levels; level++) format->expect_plain_words_to_be_plain(random, level);
+  }
+}
+
+TEST_P(Conformance, WordsWithoutTheBitOfAFlagAreNotFlagged) {
+  SCOPED_TRACE(testing::Message() << "SWIOMMU_SEED=" << seed());
+  Random random(seed());
+  for (auto const& format : family().formats) {
+    SCOPED_TRACE(format->name);
+    format->expect_flags_to_have_their_bits(random);
   }
 }
 

@@ -6,6 +6,7 @@
 //   ... invalidate gather.range(), wait for the grace period ...
 //   gather.finish();
 #pragma once
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -26,17 +27,24 @@ class Gather {
   [[nodiscard]] std::optional<Range> const& range() const { return range_; }
   [[nodiscard]] bool has_tables() const { return allocator_ != nullptr; }
 
-  void add_range(Range range);
+  void add_range(Range range) {
+    range_ = range_ ? Range{std::min(range_->start, range.start), std::max(range_->last, range.last)} : range;
+  }
   // All tables of one gather come from one allocator.
   void add_table(TableAllocator& allocator, std::uint64_t table, unsigned size_lg2) noexcept;
 
   // Frees the tables. Only after the invalidation of range() and its grace period.
-  void finish() noexcept;
+  void finish() noexcept {
+    if (has_tables()) free_tables();
+  }
 
  private:
+  void free_tables() noexcept;
+
   std::optional<Range> range_;
   TableAllocator* allocator_ = nullptr;
-  std::array<TableAllocator::List, TableAllocator::largest_lg2 + 1> tables_{};
+  std::uint32_t sizes_ = 0;  // bit n: there is a list of tables of 2^n bytes. Most changes have none
+  std::array<TableAllocator::List, TableAllocator::largest_lg2 + 1> tables_;
 };
 
 }  // namespace swiommu

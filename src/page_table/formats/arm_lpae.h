@@ -146,10 +146,12 @@ class ArmLpae {
     return e;
   }
   constexpr bool tracks_accessed() const { return accessed_updates_; }
+  constexpr Entry accessed_bit() const { return access_flag; }
   constexpr bool is_accessed(Entry e) const { return (e & access_flag) != 0; }
   constexpr Entry without_accessed(Entry e) const { return e & ~access_flag; }
   // Only leaves with DBM tell: the others are writable for good, or not at all.
   constexpr bool tracks_dirty() const { return dirty_updates_; }
+  constexpr Entry dirty_bit() const { return dirty_modifier; }
   constexpr bool is_dirty(Entry e) const { return (e & dirty_modifier) != 0 && (stage == 1 ? (e & ap2) == 0 : (e & s2ap1) != 0); }
   constexpr Entry without_dirty(Entry e) const {
     if (!is_dirty(e)) return e;

@@ -64,10 +64,11 @@ class S390Zpci {
     Entry const zero = invalid | protect | bit_span(7, 6) | ~low_bits(output_bits_);
     return {.mask = zero | bit_span(3, 0), .value = Entry{level - 1} << 2 | whole_table};
   }
-  constexpr bool table_holds(Entry e, unsigned level, std::uint64_t index) const {
-    if (level == 1) return true;
-    std::uint64_t const quarter = index >> 9;
-    return bit_field(e, 7, 6) <= quarter && quarter <= bit_field(e, 1, 0);
+  constexpr std::optional<Range> held_items(Entry e, unsigned level) const {
+    if (level == 1) return Range{0, low_bits(geometry_.level[0].index_bits)};
+    std::uint64_t const first = bit_field(e, 7, 6), last = bit_field(e, 1, 0);  // quarters
+    if (first > last) return std::nullopt;
+    return Range{first << 9, last << 9 | low_bits(9)};
   }
 
   constexpr std::uint64_t leaf_sizes(unsigned level) const { return level == 0 ? bit(12) : 0; }

@@ -70,9 +70,11 @@ class VtdSecondStage {
     return e | accessed | (writes && is_leaf(e, level) ? dirty : 0);
   }
   constexpr bool tracks_accessed() const { return updates_; }
+  constexpr Entry accessed_bit() const { return accessed; }
   constexpr bool is_accessed(Entry e) const { return (e & accessed) != 0; }
   constexpr Entry without_accessed(Entry e) const { return e & ~accessed; }
   constexpr bool tracks_dirty() const { return updates_; }
+  constexpr Entry dirty_bit() const { return dirty; }
   constexpr bool is_dirty(Entry e) const { return (e & dirty) != 0; }
   constexpr Entry without_dirty(Entry e) const { return e & ~dirty; }
 

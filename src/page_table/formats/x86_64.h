@@ -83,9 +83,11 @@ class X86_64 {
     return e | (accessed_updates_ ? accessed : 0) | (dirty_updates_ && writes && is_leaf(e, level) ? dirty : 0);
   }
   constexpr bool tracks_accessed() const { return accessed_updates_; }
+  constexpr Entry accessed_bit() const { return accessed; }
   constexpr bool is_accessed(Entry e) const { return (e & accessed) != 0; }
   constexpr Entry without_accessed(Entry e) const { return e & ~accessed; }
   constexpr bool tracks_dirty() const { return dirty_updates_; }
+  constexpr Entry dirty_bit() const { return dirty; }
   constexpr bool is_dirty(Entry e) const { return (e & dirty) != 0; }
   constexpr Entry without_dirty(Entry e) const { return e & ~dirty; }
 
