@@ -48,7 +48,9 @@ class Iotlb {
 
   [[nodiscard, gnu::always_inline]] Found find(std::uint64_t input, std::uint64_t rights, std::uint32_t context) const {
     Found found;
-    if (!find_in<0>(input, rights, context, found) && !find_in<1>(input, rights, context, found))
+    std::uint64_t const used = load(used_);
+    if (!((used & bit(0)) != 0 && find_in<0>(input, rights, context, found)) &&
+        !((used & bit(1)) != 0 && find_in<1>(input, rights, context, found)) && (used & bit(2)) != 0)
       find_in<2>(input, rights, context, found);
     return found;
   }
@@ -130,7 +132,6 @@ class Iotlb {
   }
   template <std::size_t n>
   [[gnu::always_inline]] bool find_in(std::uint64_t input, std::uint64_t rights, std::uint32_t context, Found& found) const {
-    if ((load(used_) & bit(n)) == 0) return false;
     constexpr unsigned lg2 = sizes[n].block_lg2;
     std::uint64_t const wanted = tag(input, lg2, context);
     Set const& set = at(n, input >> lg2);

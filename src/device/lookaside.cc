@@ -108,19 +108,12 @@ Chunk Lookaside::locate_memory(std::uint64_t address, Access access) {
   return chunk;
 }
 
-namespace {
-
-constexpr unsigned top_bits = 55;  // TBI: what decides is bit 55
-
 // May an invalidation of a user's table mean the block of 2^lg2 inputs around this one without naming it?
-bool is_coarse(Domain const& domain, std::uint64_t input, Translation const& t, unsigned lg2) {
+bool Lookaside::is_coarse(Domain const& domain, std::uint64_t input, Translation const& t, unsigned lg2) {
   bool const nested = domain.kind() == DomainKind::nested;
   if (!nested && domain.kind() != DomainKind::shadow) return false;
-  std::uint64_t const top = input >> top_bits;
-  return (nested && t.walk.size_lg2 > lg2) || (top != 0 && top != low_bits(64 - top_bits));
+  return (nested && t.walk.size_lg2 > lg2) || !is_plain(input);
 }
-
-}  // namespace
 
 Lookaside::Kept Lookaside::keep_in(Table& table, Domain const& domain, std::uint64_t input, Range block, Translation const& t,
                                    Access access, std::uint32_t context, std::uint64_t changes) {
@@ -208,9 +201,7 @@ void Lookaside::prefetch_target(std::uint64_t input) const {
 }
 
 void Lookaside::keep_lowest_table(std::uint64_t input, LowestTable const& table) {
-  std::uint64_t const top = input >> top_bits;
-  // With TBI an invalidation may name another of the addresses that it means.
-  if (walked_.context == 0 || (top != 0 && top != low_bits(64 - top_bits))) return;
+  if (walked_.context == 0 || !is_plain(input)) return;
   if ((std::bit_cast<std::uint64_t>(table.words) & low_bits(LowestTable::bytes_lg2)) != 0) return;
   tables_.insert(size_of_lowest, input, table.words, table.above, walked_.context);
   if (last.changes.fetch_add(0, std::memory_order_seq_cst) != walked_.changes) tables_.drop(size_of_lowest, input);

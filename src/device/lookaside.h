@@ -59,6 +59,10 @@ class Lookaside final : public KeptTranslations, public ParentReader {
   [[nodiscard]] Chunk find(std::uint64_t input, std::uint64_t rights, std::uint64_t key) {
     if (!last.holds(key) && !remember(key)) [[unlikely]]
       return {};
+    return find_held(input, rights);
+  }
+  // For the key that `last` holds.
+  [[nodiscard]] Chunk find_held(std::uint64_t input, std::uint64_t rights) {
     auto const found = own_.entries.find(input, rights, last.context);
     if (!found) [[unlikely]]
       return {};
@@ -72,6 +76,17 @@ class Lookaside final : public KeptTranslations, public ParentReader {
   Chunk keep(Domain const& domain, std::uint64_t input, Range block, Translation const& t, Access access, std::uint32_t context,
              std::uint64_t changes) {
     return keep_in(own_, domain, input, block, t, access, context, changes).chunk;
+  }
+
+  // The same for one page whose every translation an invalidation names.
+  Chunk keep_page(std::uint64_t input, KeptBlock const& page, Access access, std::uint32_t context, std::uint64_t changes) {
+    std::uint64_t const back = input & low_bits(KeptBlock::page_lg2);
+    std::byte* const start = page.data - back;
+    if (context != 0 && is_plain(input) && (std::bit_cast<std::uint64_t>(start) & low_bits(KeptBlock::page_lg2)) == 0) {
+      own_.entries.insert(Iotlb::sizes.size() - 1, input, start, {page.access.read, access.write}, context);
+      if (last.changes.fetch_add(0, std::memory_order_seq_cst) != changes) own_.entries.drop(Iotlb::sizes.size() - 1, input);
+    }
+    return {page.data, bit(KeptBlock::page_lg2) - back};
   }
 
   // Asks the processor for the words that find() will read, and for what they say that is needed next: the memory behind the
@@ -134,6 +149,14 @@ class Lookaside final : public KeptTranslations, public ParentReader {
   static_assert(bit(contexts_lg2) > Iotlb::most_contexts);
 
   Lookaside(Host const& host, Iotlb own, Iotlb parents, Iotlb tables, Mapping contexts);
+
+  // With TBI an invalidation may name another of the addresses that it means: those with something else in the top byte.
+  static bool is_plain(std::uint64_t input) {
+    std::uint64_t const top = input >> top_bits;
+    return top == 0 || top == low_bits(64 - top_bits);
+  }
+  static constexpr unsigned top_bits = 55;  // what decides is bit 55
+  static bool is_coarse(Domain const& domain, std::uint64_t input, Translation const& t, unsigned lg2);
 
   // Makes `last` one about `key` that serves nothing yet. False: what the key is attached to is to be looked up.
   bool remember(std::uint64_t key);

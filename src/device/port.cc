@@ -60,7 +60,9 @@ Port::Serving Port::serving(std::optional<Pasid> pasid) const {
   return {};
 }
 
-Chunk Port::find_kept(std::uint64_t iova, std::uint64_t rights, std::uint64_t key) noexcept {
+Chunk Port::find_kept(std::uint64_t iova, std::uint64_t rights) noexcept { return kept_->find_held(iova, rights); }
+
+Chunk Port::find_remembered(std::uint64_t iova, std::uint64_t rights, std::uint64_t key) noexcept {
   return kept_->find(iova, rights, key);
 }
 
@@ -87,6 +89,9 @@ std::expected<Chunk, FaultRecord> Port::walk(std::uint64_t iova, Access access, 
   add(walks_, 1);
   if (domain.kind() == DomainKind::nested || domain.kind() == DomainKind::shadow) add(nested_walks_, 1);
   std::optional<Range> const& messages = device_->options().interrupt_range;
+  if (!found.directed && (!messages || !messages->overlaps(Range::block(iova, KeptBlock::page_lg2))))
+    if (KeptBlock const page = domain.page_through(*kept_, iova, access); page.data != nullptr)
+      return kept_->keep_page(iova, page, access, context, changes);
   Translation t{.reason = Reason::out_of_range, .where = &domain};
   if (!messages || !messages->contains(iova)) t = domain.translate(iova, access, Update::yes, found.directed, kept_.get());
   if (t.ok()) {

@@ -48,9 +48,10 @@ Result<void> Domain::join_parent() {
 
 Translation Domain::translate(std::uint64_t input, Access access, Update update, std::optional<std::uint32_t> pasid,
                               ParentReader* reader) const {
-  return limited(limits_, input, access, [&] {
+  auto const found = [&] {
     return pasid ? look_up_pasid(input, access, update, *pasid, reader) : look_up(input, access, update, reader);
-  });
+  };
+  return unlimited_ ? found() : limited(limits_, input, access, found);
 }
 
 Translation Domain::clipped(Limits const& limits, std::uint64_t input, Translation t) {

@@ -36,6 +36,14 @@ bool UserTables::visit(Range iovas, FunctionRef<bool(Leaf const&)> visit, std::u
   return true;
 }
 
+namespace {
+
+bool may_keep_lowest_tables(PageTable const& table, Domain const& parent) {
+  return table.shape().has_lowest_tables && !parent.doubtful();
+}
+
+}  // namespace
+
 Result<std::shared_ptr<NestedDomain>> NestedDomain::create(std::shared_ptr<Domain> parent,
                                                            std::optional<UserPageTable> const& table,
                                                            std::optional<UserPageTable> const& upper, Limits limits) {
@@ -45,6 +53,7 @@ Result<std::shared_ptr<NestedDomain>> NestedDomain::create(std::shared_ptr<Domai
     auto tables = UserTables::open(table, upper, *parent);
     if (!tables) return std::unexpected(std::move(tables).error());
     domain->tables_ = std::move(*tables);
+    if (!upper && table && may_keep_lowest_tables(*domain->table_for(0), *parent)) domain->short_way_ = domain->table_for(0);
     SWIOMMU_TRY(domain->join_parent());
     return domain;
   });
@@ -56,11 +65,24 @@ Translation NestedDomain::look_up(std::uint64_t input, Access access, Update upd
   return walk_through_parent(*this, *table, input, access, update, reader);
 }
 
+KeptBlock NestedDomain::page_through(ParentReader& reader, std::uint64_t input, Access access) const {
+  if (short_way_ == nullptr || !is_unlimited()) return {};
+  LowestTable const lowest = reader.lowest_table(input, access);
+  Walk walk;
+  if (lowest.words == nullptr || !short_way_->walk_lowest(lowest, input, access, Update::yes, walk)) return {};
+  if (walk.size_lg2 != KeptBlock::page_lg2) return {};
+  KeptBlock page = reader.kept(*parent(), walk.output, access);
+  if (page.data == nullptr || page.size_lg2 < KeptBlock::page_lg2) return {};
+  page.size_lg2 = KeptBlock::page_lg2;
+  page.access = page.access & walk.attributes.access;
+  return page;
+}
+
 Translation walk_through_parent(Domain const& domain, PageTable const& table, std::uint64_t input, Access access, Update update,
                                 ParentReader* reader) {
   if (reader == nullptr) return through_parent(domain, table.walk(input, access, update), access, update);
   Domain const& parent = *domain.parent();
-  bool const may_keep = table.shape().has_lowest_tables && !parent.doubtful();
+  bool const may_keep = may_keep_lowest_tables(table, parent);
   LowestTable const lowest = may_keep ? reader->lowest_table(input, access) : LowestTable();
   Walk walk;
   if (lowest.words != nullptr && table.walk_lowest(lowest, input, access, update, walk))

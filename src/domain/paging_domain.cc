@@ -23,6 +23,18 @@ Translation PagingDomain::look_up(std::uint64_t input, Access access, Update upd
   return t;
 }
 
+// What Domain::locate does, without a Translation: tables that lie in guest memory ask for each of their words.
+Chunk PagingDomain::locate(std::uint64_t address, Access access) const {
+  if (!is_unlimited()) return Domain::locate(address, access);
+  Walk const walk = table_->walk(address, access, Update::yes);
+  if (!walk.ok()) return {};
+  Chunk chunk = host().memory->locate(walk.output, access);
+  if (!chunk) return {};
+  std::uint64_t const rest = Range::block(address, walk.size_lg2).last - address;  // less one
+  chunk.length = std::min(chunk.length - 1, rest) + 1;
+  return chunk;
+}
+
 std::uint64_t PagingDomain::end_of_run(std::uint64_t input, Translation const& first, std::uint64_t last) const {
   std::uint64_t end = Domain::end_of_run(input, first, last);
   last = std::min(last, limits().aperture.last);

@@ -146,13 +146,19 @@ class Port {
 
   std::expected<Chunk, FaultRecord> find(Iova iova, Access access, std::optional<Pasid> pasid, DeviceTarget* target) {
     std::uint64_t const rights = LastTranslation::rights_of(access), key = pasid ? *pasid : no_pasid;
-    if (last_.holds(key) && last_.serves(iova.value, rights)) [[likely]]
-      return last_.chunk(iova.value);
-    if (Chunk const chunk = find_kept(iova.value, rights, key)) [[likely]]
+    if (last_.holds(key)) [[likely]] {
+      if (last_.serves(iova.value, rights)) [[likely]]
+        return last_.chunk(iova.value);
+      if (Chunk const chunk = find_kept(iova.value, rights)) [[likely]]
+        return chunk;
+    } else if (Chunk const chunk = find_remembered(iova.value, rights, key)) {
       return chunk;
+    }
     return walk(iova.value, access, pasid, target);
   }
-  Chunk find_kept(std::uint64_t iova, std::uint64_t rights, std::uint64_t key) noexcept;
+  Chunk find_kept(std::uint64_t iova, std::uint64_t rights) noexcept;
+  // The same where `last_` does not hold the key.
+  Chunk find_remembered(std::uint64_t iova, std::uint64_t rights, std::uint64_t key) noexcept;
   // What serves DMA with a PASID, or without one.
   struct Serving {
     Attachment const* attachment = nullptr;  // nothing does

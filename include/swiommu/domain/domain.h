@@ -75,11 +75,18 @@ class Domain : public MemoryView {
   [[nodiscard]] Translation translate(std::uint64_t input, Access access, Update update,
                                       std::optional<std::uint32_t> pasid = std::nullopt, ParentReader* reader = nullptr) const;
 
+  // What translate() would give for a page of 4 KiB, if all that leads there is kept by the reader and no flag is to be set: the
+  // short way to most pages of a user whose lowest tables are known. Nothing says nothing. Not for directed PASIDs.
+  [[nodiscard]] virtual KeptBlock page_through(ParentReader& reader, std::uint64_t input, Access access) const {
+    (void)reader, (void)input, (void)access;
+    return {};
+  }
+
   // Does DMA with a PASID that is attached to nothing itself go through the domain of its device, which finds a table for it?
   [[nodiscard]] virtual bool directs_pasids() const { return false; }
 
   // The bytes behind an input address. Sets accessed and dirty flags as a device's access would.
-  [[nodiscard]] Chunk locate(std::uint64_t address, Access access) const final;
+  [[nodiscard]] Chunk locate(std::uint64_t address, Access access) const override;
 
   [[nodiscard]] bool doubtful() const final { return host_.memory->doubtful(); }
 
@@ -118,10 +125,14 @@ class Domain : public MemoryView {
     return {.reason = Reason::configuration, .where = this};
   }
 
+  [[nodiscard]] bool is_unlimited() const { return unlimited_; }
+  [[nodiscard]] static bool is_unlimited(Limits const& limits) {
+    return limits.aperture == Range::all() && limits.rights == Access::both();
+  }
   // What `look_up` gives, within the limits; of this domain.
   template <class LookUp>
   [[nodiscard]] Translation limited(Limits const& limits, std::uint64_t input, Access access, LookUp look_up) const {
-    if (limits.aperture == Range::all() && limits.rights == Access::both()) return look_up();
+    if (is_unlimited(limits)) return look_up();
     if (!limits.aperture.contains(input)) return {.reason = Reason::out_of_range, .where = this};
     if (!limits.rights.covers(access)) return {.reason = Reason::permission, .where = this};
     return clipped(limits, input, look_up());
@@ -149,6 +160,7 @@ class Domain : public MemoryView {
   Host const host_;
   std::shared_ptr<Domain> const parent_;
   Limits const limits_;
+  bool const unlimited_ = is_unlimited(limits_);
   std::atomic<std::uint64_t> generation_;
   bool joined_ = false;  // to parent_; used while the domain is made and destroyed
   SharedMutex listeners_;

@@ -30,6 +30,8 @@ class KeptTranslations {
 
 // A translation that is kept, of the aligned block of 2^size_lg2 inputs around one.
 struct KeptBlock {
+  static constexpr std::uint8_t page_lg2 = 12;  // no block is smaller
+
   std::byte* data = nullptr;  // the memory behind the input; nullptr: nothing is kept
   Access access;
   std::uint8_t size_lg2 = 0;

@@ -37,6 +37,7 @@ class NestedDomain final : public Domain {
   ~NestedDomain() override { leave_parent(); }
   DomainKind kind() const override { return DomainKind::nested; }
   [[nodiscard]] bool keeps_flags() const override { return tables_.keep_flags() || Domain::keeps_flags(); }
+  [[nodiscard]] KeptBlock page_through(ParentReader& reader, std::uint64_t input, Access access) const override;
 
   // The table that serves an input. The user's own format: see PageTable.
   [[nodiscard]] PageTable const* table_for(std::uint64_t iova) const { return tables_.serving(iova); }
@@ -49,6 +50,7 @@ class NestedDomain final : public Domain {
   Translation look_up(std::uint64_t input, Access access, Update update, ParentReader* reader) const override;
 
   UserTables tables_;
+  PageTable const* short_way_ = nullptr;  // the table that serves all inputs, if its lowest tables can be kept
 };
 
 // Continues a walk that ended at a guest address through the parent; for nested, context and shadow domains.

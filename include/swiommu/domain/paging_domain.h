@@ -41,6 +41,7 @@ class PagingDomain final : public Domain {
     return table_->explain(guest, access, steps);
   }
 
+  [[nodiscard]] Chunk locate(std::uint64_t guest, Access access) const override;
   [[nodiscard]] std::uint64_t end_of_run(std::uint64_t input, Translation const& first, std::uint64_t last) const override;
 
  private:
