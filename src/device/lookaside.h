@@ -78,7 +78,7 @@ class Lookaside final : public KeptTranslations, public ParentReader {
     return keep_in(own_, domain, input, block, t, access, context, changes).chunk;
   }
 
-  // The same for one page whose every translation an invalidation names.
+  // The same for a page of 4 KiB that is a leaf of its own, so that an invalidation of it names it.
   Chunk keep_page(std::uint64_t input, KeptBlock const& page, Access access, std::uint32_t context, std::uint64_t changes) {
     std::uint64_t const back = input & low_bits(KeptBlock::page_lg2);
     std::byte* const start = page.data - back;

@@ -61,6 +61,7 @@ TEST_F(PagingDomainTest, UsesNoLargerLeavesThanAsked) {
   EXPECT_EQ(count(second), 1u);
   EXPECT_EQ(domain->unmap(pages(0x201)).value(), page);
   EXPECT_EQ(code(domain->map(pages(0x201), memory->address(0), read_write, 11)), EINVAL) << "no leaf is that small";
+  EXPECT_EQ(code(make()->map(pages(0x201), memory->address(0), read_write, 11)), EINVAL) << "nor where there is no table yet";
 }
 
 TEST_F(PagingDomainTest, RefusesWithoutChange) {

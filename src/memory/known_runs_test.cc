@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <shared_mutex>
 #include <thread>
@@ -41,15 +42,16 @@ TEST_F(KnownRunsTest, TheWholeSpaceMayBeOneRun) {
 
 // The k-th state of the world is one run of k pages, at k pages: halves of two of them would fit nowhere.
 TEST_F(KnownRunsTest, WhatIsFoundBesideChangesIsARunOfOneState) {
-  constexpr std::uint64_t states = 20000, page = 4096;
+  constexpr std::uint64_t states = 2000, page = 4096;
   std::shared_mutex registrations;
   std::atomic<std::uint64_t> state = 1;
-  std::atomic<std::uint64_t> wrong = 0, found = 0;
+  std::atomic<std::uint64_t> wrong = 0, found = 0, turns = 0;
+  std::atomic<bool> done = false;
   auto const run = [](std::uint64_t k) { return Range{k % 100 * page, k % 100 * page + k * page - 1}; };
   std::vector<std::jthread> readers;
   for (unsigned n = 0; n < 2; n++) {
     readers.emplace_back([&] {
-      while (state < states) {
+      while (!done) {
         std::uint64_t const before = state;
         std::uint64_t const address = run(before).start;
         if (auto const last = runs->last_of_run(address, false)) {
@@ -63,10 +65,11 @@ TEST_F(KnownRunsTest, WhatIsFoundBesideChangesIsARunOfOneState) {
           Range const present = run(state);
           if (present.contains(address)) runs->keep(address, false, present);
         }
+        if (++turns % 8 == 0) std::this_thread::yield();  // the lock prefers readers
       }
     });
   }
-  while (state < states) {
+  while (state < states || found == 0) {
     {
       std::unique_lock const lock(registrations);
       runs->forget();
@@ -74,6 +77,7 @@ TEST_F(KnownRunsTest, WhatIsFoundBesideChangesIsARunOfOneState) {
     }
     if (state % 16 == 0) std::this_thread::yield();
   }
+  done = true;
   readers.clear();
   EXPECT_EQ(wrong, 0u);
   EXPECT_GT(found, 0u);

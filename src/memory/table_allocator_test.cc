@@ -132,7 +132,7 @@ TEST(TableAllocator, FailsAfterAsManySuccessesAsItIsTold) {
 
 TEST(TableAllocator, ListsKeepBlocksUntilTheyAreReleased) {
   auto const allocator = *TableAllocator::create(reserve);
-  TableAllocator::List list{};
+  TableAllocator::List list;
   std::vector<std::uint64_t> tables;
   for (int n = 0; n < 5; n++) tables.push_back(*allocator->allocate(13));
   for (std::uint64_t const table : tables) allocator->append(list, table);

@@ -89,7 +89,13 @@ class Harvest {
       if (i + stride <= end) {
 #pragma GCC unroll 8
         for (std::uint64_t n = 0; n < stride; n++) any = static_cast<Entry>(any | load(i + n));
-        if ((any & flag_bit) == 0) {
+        bool is_any_set = (any & flag_bit) != 0;
+        if (is_any_set) {  // perhaps: clean words may have the bit too (Arm DBM)
+          unsigned set = 0;
+          for (std::uint64_t n = 0; n < stride; n++) set |= is_set<flag>(format, load(i + n)) ? 1 : 0;
+          is_any_set = set != 0;
+        }
+        if (!is_any_set) {
           i += stride;
           continue;
         }

@@ -41,7 +41,8 @@ class PlainSteps {
   [[nodiscard]] WordPattern<Entry> const& leaf(unsigned level, bool writes) const { return leaves_[writes ? 1 : 0][level]; }
 
  private:
-  // They differ in nothing but their address, and in flags that do not matter.
+  // They differ in nothing but their address, and, for an access that does not write, in the dirty flag. None where what is
+  // written means something else: Arm memory attributes may name no normal memory.
   template <PageTableFormat F>
   static WordPattern<Entry> plain_leaf(F const& format, unsigned level, bool writes) {
     unsigned const lg2 = format.geometry().level[level].shift;
@@ -51,7 +52,10 @@ class PlainSteps {
       if constexpr (UpdatesEntries<F>) e = format.touched(e, level, written);
       return e;
     };
-    Entry const lowest = word(0, writes), highest = word(low_bits(format.output_bits()) & ~low_bits(lg2), true);
+    Entry const lowest = word(0, writes);
+    if (format.kind(lowest, level) != EntryKind::leaf || format.attributes(lowest, level) != Attributes{.access = Access::both()})
+      return {};
+    Entry const highest = word(low_bits(format.output_bits()) & ~low_bits(lg2), true);
     Entry const mask = static_cast<Entry>(~(lowest ^ highest));
     return {.mask = mask, .value = static_cast<Entry>(lowest & mask)};
   }

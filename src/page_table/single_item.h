@@ -3,7 +3,11 @@
 // Like put_leaves and clear for a range of one item, without their questions: an item alone cuts nothing, holds no run, and no
 // larger leaf fits.
 #pragma once
+#include <optional>
+
+#include "page_table/descent.h"
 #include "page_table/map.h"
+#include "page_table/rows.h"
 
 namespace swiommu {
 

@@ -105,7 +105,7 @@ class TypedPageTable : public PageTable {
 
   [[gnu::flatten]] Result<void> map(Range range, std::uint64_t output, Attributes attributes, Existing existing, Cut cut,
                                     Gather& gather, unsigned largest_leaf_lg2) override {
-    if (!may_map(range, output, attributes)) return refused_map(range, output, attributes);
+    if (!may_map(range, output, attributes, largest_leaf_lg2)) return refused_map(range, output, attributes, largest_leaf_lg2);
     typename Mapper<F, M>::Target const target{range.start, output, attributes, largest_leaf_lg2};
     auto const place = lowest_table(format_, walker_.steps(), memory_, top(), range);
     if constexpr (DirectTables<M, Entry>)
@@ -274,14 +274,15 @@ class TypedPageTable : public PageTable {
     return fail(EFAULT, "the page table's memory was taken away or changed during the call");
   }
 
-  bool may_map(Range range, std::uint64_t output, Attributes attributes) const {
+  bool may_map(Range range, std::uint64_t output, Attributes attributes, unsigned largest_leaf_lg2) const {
     std::uint64_t const last_output = output + (range.last - range.start);
     return (attributes.access.read || attributes.access.write) && covers(range) &&
            ((range.start | output | (range.last + 1)) & low_bits(smallest_lg2_)) == 0 && last_output >= output &&
-           (last_output & ~low_bits(shape_.output_bits)) == 0;
+           (last_output & ~low_bits(shape_.output_bits)) == 0 && largest_leaf_lg2 >= smallest_lg2_;
   }
   // Why not?
-  [[gnu::noinline, gnu::cold]] Result<void> refused_map(Range range, std::uint64_t output, Attributes attributes) const {
+  [[gnu::noinline, gnu::cold]] Result<void> refused_map(Range range, std::uint64_t output, Attributes attributes,
+                                                        unsigned largest_leaf_lg2) const {
     return guarded([&]() -> Result<void> {
       if (!attributes.access.read && !attributes.access.write) return fail(EINVAL, "a mapping must be readable or writable");
       if (!covers(range)) return beyond_inputs(range);
@@ -289,6 +290,8 @@ class TypedPageTable : public PageTable {
       if (((range.start | output | (range.last + 1)) & small) != 0)
         return failure(EINVAL, "[0x%" PRIx64 ", 0x%" PRIx64 "] to 0x%" PRIx64 " is not aligned to pages of 0x%" PRIx64 " bytes",
                        range.start, range.last, output, small + 1);
+      if (largest_leaf_lg2 < smallest_lg2_)
+        return failure(EINVAL, "leaves of 2^%u bytes at most: the smallest page has 2^%u", largest_leaf_lg2, smallest_lg2_);
       return failure(ERANGE, "output 0x%" PRIx64 " is beyond the %u bits that the table can name",
                      output + (range.last - range.start), shape_.output_bits);
     });

@@ -100,6 +100,7 @@ class LeafVisit {
   // How many of the `most` words from the `n`th on are `next`, and then more by `step` from each to the next.
   template <class Row>
   static std::uint64_t count_steps(Row const words, std::uint64_t n, std::uint64_t most, Entry next, Entry step) {
+    if (most == 0 || words.load(n) != next) return 0;
     constexpr std::uint64_t stride = 8;  // so many are looked at before one is asked about
     std::uint64_t count = 0;
     for (; count + stride <= most; count += stride) {

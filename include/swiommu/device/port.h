@@ -157,7 +157,7 @@ class Port {
     return walk(iova.value, access, pasid, target);
   }
   Chunk find_kept(std::uint64_t iova, std::uint64_t rights) noexcept;
-  // The same where `last_` does not hold the key.
+  // The same where `last_` is not of the key.
   Chunk find_remembered(std::uint64_t iova, std::uint64_t rights, std::uint64_t key) noexcept;
   // What serves DMA with a PASID, or without one.
   struct Serving {

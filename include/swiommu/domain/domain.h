@@ -75,8 +75,8 @@ class Domain : public MemoryView {
   [[nodiscard]] Translation translate(std::uint64_t input, Access access, Update update,
                                       std::optional<std::uint32_t> pasid = std::nullopt, ParentReader* reader = nullptr) const;
 
-  // What translate() would give for a page of 4 KiB, if all that leads there is kept by the reader and no flag is to be set: the
-  // short way to most pages of a user whose lowest tables are known. Nothing says nothing. Not for directed PASIDs.
+  // The short way to most pages of a user whose lowest tables are known: what translate() would give for a page of 4 KiB, if all
+  // that leads there is kept by the reader and no flag is to be set. Without data: ask translate(). Not for directed PASIDs.
   [[nodiscard]] virtual KeptBlock page_through(ParentReader& reader, std::uint64_t input, Access access) const {
     (void)reader, (void)input, (void)access;
     return {};

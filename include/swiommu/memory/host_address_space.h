@@ -132,7 +132,7 @@ class HostAddressSpace final : public MemoryView {
   mutable Moves moves_;
   std::atomic<std::uint64_t> removals_ = 0;
   PinnedPlaces pinned_places_;
-  mutable KnownRuns known_runs_;  // of the two below
+  mutable KnownRuns known_runs_;  // of readable_ and writable_
   mutable SharedMutex mutex_;
   // Every host address that must not be handed out: reserved, mapped, a device range.
   IntervalMap<Nothing> taken_ SWIOMMU_GUARDED_BY(mutex_);

@@ -1,8 +1,8 @@
 // Runs of registered memory that were found lately, so that most look-ups take no lock.
 //
 // A place for each of some blocks of addresses, which holds the run that was found last there and the state of the registrations
-// that it is of: the number of changes until then. `sequence` is odd while it is written. Who finds both as they should be, the
-// sequence before and after, has read one run, of the present.
+// that it is of: the number of changes until then. `sequence` is odd while it is written: if it is even, and the same before and
+// after reading, run and state belong together; if the state is the present one, so is the run.
 #pragma once
 #include <array>
 #include <atomic>
@@ -21,6 +21,7 @@ class KnownRuns {
   [[nodiscard]] std::optional<std::uint64_t> last_of_run(std::uint64_t address, bool writable) const {
     Place const& place = at(address, writable);
     std::uint64_t const sequence = place.sequence.load(std::memory_order_acquire);
+    // Acquire: before the second look at the sequence.
     std::uint64_t const start = place.start.load(std::memory_order_acquire), last = place.last.load(std::memory_order_acquire),
                         changes = place.changes.load(std::memory_order_acquire);
     bool const whole = (sequence & 1) == 0 && place.sequence.load(std::memory_order_relaxed) == sequence;
@@ -36,7 +37,7 @@ class KnownRuns {
     if ((sequence & 1) != 0 ||
         !place.sequence.compare_exchange_strong(sequence, sequence + 1, std::memory_order_acquire, std::memory_order_relaxed))
       return;
-    // Release: behind the odd sequence.
+    // Release: behind the odd sequence. Nobody changes the count now.
     place.start.store(run.start, std::memory_order_release);
     place.last.store(run.last, std::memory_order_release);
     place.changes.store(changes_.load(std::memory_order_relaxed), std::memory_order_release);

@@ -42,11 +42,10 @@ class TableAllocator {
   [[nodiscard]] std::byte* pointer(std::uint64_t address) const noexcept { return base_ + address; }
 
   // A list of blocks of one size, linked like the free ones; for tables that wait for their grace period.
-  // Begins as List{}.
   struct List {
-    std::uint32_t head;  // block number + 1; 0: empty
-    std::uint32_t tail;
-    std::uint64_t count;
+    std::uint32_t head = 0;  // block number + 1; 0: empty
+    std::uint32_t tail = 0;
+    std::uint64_t count = 0;
   };
   void append(List& list, std::uint64_t table) noexcept;
   void release_all(List& list, unsigned size_lg2) noexcept;

@@ -18,7 +18,7 @@ namespace swiommu {
 
 class Gather {
  public:
-  Gather() = default;
+  Gather() {}
   Gather(Gather const&) = delete;
   Gather& operator=(Gather const&) = delete;
   ~Gather();  // pending tables are an error of the library: they are asserted to be none
@@ -44,7 +44,11 @@ class Gather {
   std::optional<Range> range_;
   TableAllocator* allocator_ = nullptr;
   std::uint32_t sizes_ = 0;  // bit n: there is a list of tables of 2^n bytes. Most changes have none
-  std::array<TableAllocator::List, TableAllocator::largest_lg2 + 1> tables_;
+  static_assert(TableAllocator::largest_lg2 < 32);
+  // Not set but where `sizes_` has a bit: to set half a kilobyte would be most of what a change of one page costs.
+  union {
+    std::array<TableAllocator::List, TableAllocator::largest_lg2 + 1> tables_;
+  };
 };
 
 }  // namespace swiommu
