@@ -33,8 +33,8 @@ struct PortShortWayTest : PortTest {
   // Is everything there that the short way needs?
   [[nodiscard]] bool leads_to(std::uint64_t n, Access access = Access::reading()) const {
     struct Reader final : ParentReader {
-      KeptBlock kept(Domain const&, std::uint64_t guest, Access) override {
-        return {.data = pages + guest, .access = Access::both(), .size_lg2 = 21};
+      KeptBlock kept(Domain const&, std::uint64_t input, Access) override {
+        return {.data = pages + input, .access = Access::both(), .size_lg2 = 21};
       }
       Translation translate(Domain const&, std::uint64_t, Access) override { return {.reason = Reason::not_mapped}; }
       Chunk locate(Domain const&, std::uint64_t, Access) override { return {}; }
