@@ -23,7 +23,7 @@
 // read-modify-write of a second word of the epoch, and the remover does one before it looks. The two have an order: if the
 // guard's comes first, its store is visible to the look; if the remover's comes first, the guard sees what was unpublished.
 //
-// A membarrier costs both sides as much as some hundred read-modify-writes. A wait that finds that a port has entered fewer
+// A membarrier costs both sides as much as some thousand read-modify-writes. A wait that finds that a port has entered fewer
 // guards since the last one (an idle port: none) says so in the second word, and only after its membarrier that the port's
 // guards order themselves. A guard that was announced without a look at the word was announced before that barrier, and is
 // visible to all later waits. One that sees the word orders itself. After so many guards without a wait the port empties the word
@@ -112,7 +112,7 @@ class alignas(64) Epoch {
   [[nodiscard]] bool active() const noexcept { return inside(word_.load(std::memory_order_relaxed)); }
 
   // A port with fewer guards from one wait to the next orders them itself.
-  static constexpr std::uint32_t few_guards = 128;
+  static constexpr std::uint32_t few_guards = 2048;
 
  private:
   friend class GracePeriod;
