@@ -43,6 +43,8 @@ TEST_P(GracePeriodModes, AReaderNeverSeesWhatIsPoisonedAfterTheWait) { EXPECT_EQ
 
 TEST_P(GracePeriodModes, NeitherDoesOneThatHasBeenResting) { EXPECT_EQ(poison::words_seen(grace, {.rest = true}), 0u); }
 
+TEST_P(GracePeriodModes, NorOneWithManyGuardsBetweenWaits) { EXPECT_EQ(poison::words_seen(grace, {.far_apart = true}), 0u); }
+
 TEST_P(GracePeriodModes, NorWhereSeveralWriteAndWait) {
   EXPECT_EQ(poison::words_seen(grace, {.writers = 2}), 0u);
   EXPECT_EQ(poison::words_seen(grace, {.rest = true, .writers = 2}), 0u);

@@ -28,8 +28,9 @@ struct Object {
 };
 
 struct Readings {
-  bool rest = false;     // readers let the writers wait for them in vain now and then
-  unsigned writers = 1;  // each with an object of its own
+  bool rest = false;       // readers let the writers wait for them in vain now and then
+  unsigned writers = 1;    // each with an object of its own
+  bool far_apart = false;  // writers let the readers enter so many guards now and then that they stop to order themselves
 };
 
 // What a writer publishes.
@@ -82,6 +83,10 @@ inline std::uint64_t words_seen(GracePeriod const& grace, Readings how = {}) {
       Object& fresh = own.objects[i % own.objects.size()];
       Object& old = own.objects[(i - 1) % own.objects.size()];
       fresh.words.fill(Object::good);
+      if (how.far_apart && i % 64 < 2) {
+        for (auto const& count : guards)
+          for (unsigned const before = count; count <= before + Epoch::few_guards;) std::this_thread::yield();
+      }
       own.published.store(&fresh, std::memory_order_release);
       grace.wait(epochs);
       old.words.fill(Object::poison);
